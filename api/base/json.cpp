@@ -1,0 +1,3 @@
+#include "api/base/json.h"
+
+template class nlohmann::basic_json<>;

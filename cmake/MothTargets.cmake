@@ -1,0 +1,32 @@
+# moth_library(NAME [DEPS target...] [PRIVATE_DEPS target...])
+#   One static library from all *.cpp of the calling folder. DEPS are public, PRIVATE_DEPS are not.
+#   Includes go from the repository root.
+function(moth_library name)
+  cmake_parse_arguments(arg "" "" "DEPS;PRIVATE_DEPS" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/*.cpp")
+  list(FILTER sources EXCLUDE REGEX "/main\\.cpp$")
+  add_library(${name} STATIC ${sources})
+  target_include_directories(${name} PUBLIC "${CMAKE_SOURCE_DIR}")
+  target_link_libraries(${name} PUBLIC ${arg_DEPS} PRIVATE moth_warnings ${arg_PRIVATE_DEPS})
+endfunction()
+
+# moth_test(NAME [DEPS target...]): one GoogleTest program from all *.cpp of the calling folder.
+function(moth_test name)
+  cmake_parse_arguments(arg "" "" "DEPS" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/*.cpp")
+  add_executable(${name} ${sources})
+  target_link_libraries(${name} PRIVATE moth_warnings ${arg_DEPS} GTest::gtest GTest::gtest_main)
+  target_compile_definitions(${name} PRIVATE MOTH_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests")
+  add_test(NAME ${name} COMMAND ${name} WORKING_DIRECTORY "${CMAKE_SOURCE_DIR}")
+endfunction()
+
+# moth_add_subdirectories(): every direct sub-folder that has a CMakeLists.txt, in alphabetical order.
+# Targets may name each other before they are defined, so the order is of no meaning.
+function(moth_add_subdirectories)
+  file(GLOB children CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/*/CMakeLists.txt")
+  foreach(child ${children})
+    get_filename_component(folder "${child}" DIRECTORY)
+    add_subdirectory("${folder}")
+  endforeach()
+endfunction()
