@@ -1,0 +1,91 @@
+#pragma once
+// Pipeline: every read and write of objects, whoever asks: HTTP clients and the daemon's own
+// controllers alike. decode > default > validate > admit > store. Control thread.
+//
+// Each write works on the newest staged version without suspending in between, so a patch without
+// a resourceVersion never conflicts.
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "api/base/clock.h"
+#include "api/base/json_fwd.h"
+#include "api/base/result.h"
+#include "api/base/task.h"
+#include "api/client/object_client.h"
+#include "api/machinery/names.h"
+#include "api/resources/registry.h"
+#include "api/server/admission/admission.h"
+#include "api/server/request_context.h"
+#include "api/server/storage.h"
+
+namespace moth::server {
+
+// A resource, an object of it, or a subresource of that.
+struct Target {
+  const resources::ResourceDef* def = nullptr;
+  std::string ns, name, subresource;
+};
+
+struct WriteResult {
+  ObjectPtr object;      // in the version asked for
+  bool created = false;  // 201
+};
+
+struct DeleteResult {
+  ObjectPtr object;     // what was deleted or is terminating
+  bool removed = true;  // false: finalizers or a grace period hold it
+};
+
+class Pipeline {
+ public:
+  Pipeline(const resources::Registry& registry, Storage& storage, Clock& clock,
+           RandomSource random, std::vector<std::unique_ptr<Admission>> admission);
+  ~Pipeline();
+
+  Result<ObjectPtr> get(const Target& target) const;
+  // All objects of the resource, in the stored version (see to_version()).
+  ListResult list(const Target& target) const;
+
+  // `object` as the client sent it; the body's own duplicates are reported by the caller.
+  Task<Result<WriteResult>> create(Target target, Json object, RequestContext& context);
+  Task<Result<WriteResult>> update(Target target, Json object, RequestContext& context);
+  Task<Result<WriteResult>> patch(Target target, client::PatchType type, Json patch,
+                                  RequestContext& context);
+  Task<Result<DeleteResult>> remove(Target target, client::DeleteOptions options,
+                                    RequestContext& context);
+
+  const resources::Registry& registry() const { return registry_; }
+  Storage& storage() { return storage_; }
+  Clock& clock() { return clock_; }
+
+ private:
+  struct Prepared;
+  Result<Json> decode(const resources::ResourceDef& def, Json object, RequestContext& context) const;
+  Result<> admit(const Target& target, Operation operation, Json& object, const Json* old,
+                 RequestContext& context);
+  Result<> validate(const resources::ResourceDef& def, const Json& object, const Json* old) const;
+  Result<StagedWritePtr> stage_new(const Target& target, Json object, RequestContext& context);
+  Result<StagedWritePtr> stage_changed(const Target& target, const ObjectPtr& current, Json object,
+                                       RequestContext& context, bool& removed);
+  Result<Json> merge_for_update(const Target& target, const Json& old, Json object,
+                                RequestContext& context) const;
+  Task<Result<WriteResult>> change(Target target, std::function<Result<Json>(const Json& current)> edit,
+                                   RequestContext& context);
+  Result<StagedWritePtr> stage_remove(const Target& target, const ObjectPtr& current,
+                                      const client::DeleteOptions& options, RequestContext& context,
+                                      bool& removed);
+
+  const resources::Registry& registry_;
+  Storage& storage_;
+  Clock& clock_;
+  RandomSource random_;
+  std::vector<std::unique_ptr<Admission>> admission_;
+};
+
+// A stored object in the version of `def`; the same pointer when that is the stored version. Any
+// thread.
+ObjectPtr to_version(const resources::ResourceDef& def, const ObjectPtr& stored);
+
+}  // namespace moth::server
