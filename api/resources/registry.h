@@ -70,6 +70,8 @@ struct ResourceDef {
   Durability status_durability = Durability::kLazy;
   // PUT without resourceVersion overwrites (most kinds); false: 422.
   bool allow_unconditional_update = true;
+  // PUT of an absent object creates it.
+  bool allow_create_on_update = false;
   // Seconds of metadata.deletionGracePeriodSeconds for a delete without options; pods read
   // spec.terminationGracePeriodSeconds instead.
   bool graceful_delete = false;
@@ -86,6 +88,9 @@ struct ResourceDef {
   // Everything but metadata, which the pipeline checks. Messages and paths are upstream's.
   std::function<FieldErrors(const Json& object)> validate;
   std::function<FieldErrors(const Json& object, const Json& old)> validate_update;
+  // Of a write to /status; the rest of the object is the old one's already. Unset: nothing to
+  // check.
+  std::function<FieldErrors(const Json& object, const Json& old)> validate_status;
   // Texts for Warning headers.
   std::function<std::vector<std::string>(const Json& object)> warnings;
 
@@ -99,6 +104,8 @@ struct ResourceDef {
 
   std::vector<Column> columns;  // empty: Name and Created At
   std::function<Json(const Json& object, const RowContext& context)> row;  // array of cells
+  // The `conditions` of a row (finished pods); unset or an empty array: none.
+  std::function<Json(const Json& object)> row_conditions;
 
   // Scale subresource: JSON pointers (/spec/replicas ...) when `scale` is among subresources. The
   // selector is a LabelSelector object or a map of labels.
