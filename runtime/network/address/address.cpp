@@ -1,0 +1,1 @@
+#include "runtime/network/address/address.h"

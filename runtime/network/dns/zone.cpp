@@ -1,0 +1,1 @@
+#include "runtime/network/dns/zone.h"

@@ -1,0 +1,1 @@
+#include "runtime/network/host_network.h"

@@ -1,0 +1,1 @@
+#include "runtime/network/hosts_file.h"

@@ -1,0 +1,54 @@
+#pragma once
+// PodNetwork: one network namespace and one routed veth pair per pod; no bridge.
+//
+//   pod:   eth0 <ip>/32, default via 169.254.1.1 onlink (static neighbour: the host end), lo up
+//   host:  <prefix><10 hex> with a /32 route to the pod and a static neighbour; no address
+//
+// Methods block 1-2 ms: call them on `blocking`. Thread-safe for different pods. State lives in the
+// kernel alone: after a restart attach() finds and completes what exists.
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "runtime/network/host_network.h"
+#include "runtime/network/netns.h"
+
+namespace moth::network {
+
+struct Attached {
+  std::string netns_path;      // for linux.namespaces[].path
+  std::string host_interface;  // host end of the veth
+  Ipv4 ip;
+};
+
+class PodNetwork {
+ public:
+  // `config` must have passed validate().
+  explicit PodNetwork(NetworkConfig config);
+
+  // Creates namespace, veth, address and routes. Idempotent: a pod that has them (same address)
+  // keeps them untouched, a half made one is completed. On error nothing of the pod is left.
+  Result<Attached> attach(std::string_view pod_uid, Ipv4 ip);
+  // A namespace for a pod whose network is the host's is never needed; this one gives a pod with
+  // no address at all (only lo), for tests and sandboxed builds.
+  Result<std::string> create_isolated(std::string_view name);
+  // Unmounts the namespace (the kernel removes veth and route) and forgets the flows of `ip`.
+  // Missing: success.
+  Result<> detach(std::string_view pod_uid, Ipv4 ip);
+  // The pods that have a namespace, e.g. to find those to clean up after a restart.
+  Result<std::vector<std::string>> list() const;
+  // True when namespace, veth and address are all in place. For adoption checks and probes.
+  bool complete(std::string_view pod_uid, Ipv4 ip) const;
+
+  const NetnsDirectory& directory() const { return netns_; }
+  std::string netns_path(std::string_view pod_uid) const { return netns_.path(pod_uid); }
+
+ private:
+  Result<> configure_inside(std::string_view pod_uid, Ipv4 ip, int mtu,
+                            const std::string& host_mac) const;
+
+  NetworkConfig config_;
+  NetnsDirectory netns_;
+};
+
+}  // namespace moth::network

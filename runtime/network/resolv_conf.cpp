@@ -1,0 +1,1 @@
+#include "runtime/network/resolv_conf.h"

@@ -1,0 +1,1 @@
+#include "runtime/network/services/loopback_listeners.h"
