@@ -1,0 +1,388 @@
+#include "api/server/pipeline.h"
+
+#include <fmt/format.h>
+
+#include "api/base/json.h"
+#include "api/machinery/patch_json.h"
+#include "api/machinery/patch_merge.h"
+#include "api/machinery/patch_strategic.h"
+#include "api/schema/decode.h"
+#include "api/schema/types.h"
+#include "api/server/deletion.h"
+#include "api/server/meta_rules.h"
+#include "api/server/patch_schema.h"
+#include "api/server/scale.h"
+
+namespace moth::server {
+
+using resources::Durability;
+using resources::ResourceDef;
+
+namespace {
+
+// A clash of a generated name is tried again with a new one [upstream: 8 times].
+constexpr int kGenerateNameTries = 8;
+
+Durability durability_of(const ResourceDef& def, std::string_view subresource) {
+  return subresource == "status" && def.durability == Durability::kDurable ? def.status_durability
+                                                                          : def.durability;
+}
+
+const ResourceDef& stored(const ResourceDef& def) { return *def.storage_def; }
+
+Json to_stored(const ResourceDef& def, Json object) {
+  return def.is_storage() ? std::move(object) : def.to_storage(object);
+}
+
+Json from_stored(const ResourceDef& def, Json object) {
+  return def.is_storage() ? std::move(object) : def.from_storage(object);
+}
+
+std::string object_name(const Json& object) {
+  const Json* name = find_path(object, "metadata", "name");
+  return name && name->is_string() ? name->get<std::string>() : "";
+}
+
+std::string object_meta(const Json& object, std::string_view field) {
+  const Json* metadata = find_member(object, "metadata");
+  return metadata ? string_or(*metadata, field) : "";
+}
+
+Result<> check_kind(const ResourceDef& def, const Json& object) {
+  std::string kind = string_or(object, "kind");
+  std::string api_version = string_or(object, "apiVersion");
+  if (kind != def.kind && !kind.empty()) {
+    return fail(Error::bad_request(fmt::format("{} in version \"{}\" cannot be handled as a {}", kind,
+                                               api_version, def.kind)));
+  }
+  if (api_version != def.api_version() && !api_version.empty()) {
+    return fail(Error::bad_request(
+        fmt::format("the API version in the data ({}) does not match the expected API version ({})",
+                    api_version, def.api_version())));
+  }
+  return {};
+}
+
+// What a writer of `subresource` may change; everything else stays as in `old`.
+Result<Json> keep_rest(const ResourceDef& def, std::string_view subresource, const Json& old, Json object) {
+  if (subresource.empty()) {
+    if (def.subresource("status")) {
+      if (const Json* status = find_member(old, "status")) {
+        object["status"] = *status;
+      } else {
+        object.erase("status");
+      }
+    }
+    return object;
+  }
+  Json result = old;
+  if (subresource == "status") {
+    if (const Json* status = find_member(object, "status")) {
+      result["status"] = *status;
+    } else {
+      result.erase("status");
+    }
+    for (const char* field : {"labels", "annotations"}) {
+      if (const Json* value = find_path(object, "metadata", field)) result["metadata"][field] = *value;
+    }
+    return result;
+  }
+  if (subresource == "finalize") {
+    const Json* finalizers = find_path(object, "spec", "finalizers");
+    result["spec"]["finalizers"] = finalizers ? *finalizers : Json::array();
+    return result;
+  }
+  return fail(Error::of(Reason::kMethodNotAllowed,
+                        fmt::format("the {} subresource of {} cannot be written yet", subresource,
+                                    def.qualified())));
+}
+
+}  // namespace
+
+ObjectPtr to_version(const ResourceDef& def, const ObjectPtr& object) {
+  if (!object || def.is_storage()) return object;
+  return Object::from_json(def.from_storage(object->parse()));
+}
+
+Pipeline::Pipeline(const resources::Registry& registry, Storage& storage, Clock& clock,
+                   RandomSource random, std::vector<std::unique_ptr<Admission>> admission)
+    : registry_(registry),
+      storage_(storage),
+      clock_(clock),
+      random_(std::move(random)),
+      admission_(std::move(admission)) {}
+
+Pipeline::~Pipeline() = default;
+
+Result<ObjectPtr> Pipeline::get(const Target& target) const {
+  ObjectPtr object = storage_.get(*target.def, target.ns, target.name);
+  if (!object) return fail(Error::not_found(target.def->qualified(), target.name));
+  object = to_version(*target.def, object);
+  if (target.subresource == "scale") {
+    auto scale = read_scale(*target.def, object->parse());
+    if (!scale) return fail(scale.error());
+    return Object::from_json(*scale);
+  }
+  return object;
+}
+
+ListResult Pipeline::list(const Target& target) const { return storage_.list(*target.def, target.ns); }
+
+Result<Json> Pipeline::decode(const ResourceDef& def, Json object, RequestContext& context) const {
+  if (!object.is_object()) {
+    return fail(Error::bad_request(fmt::format("the body must be a {} object, not {}", def.kind,
+                                               object.type_name())));
+  }
+  MOTH_TRY(check_kind(def, object));
+  object["kind"] = def.kind;
+  object["apiVersion"] = def.api_version();
+  schema::Type type = schema::find_type(def.type_name);
+  if (!type) return fail(Error::internal("no schema for " + def.type_name));
+  auto report = schema::decode(type, object);
+  if (!report) return fail(report.error());
+  if (!report->clean()) {
+    if (context.field_validation == "Strict") return fail(schema::strict_decoding_error(type, *report));
+    if (context.field_validation != "Ignore") {
+      for (std::string& text : report->messages()) context.warnings.push_back(std::move(text));
+    }
+  }
+  if (!object.contains("metadata")) object["metadata"] = Json::object();
+  return object;
+}
+
+Result<> Pipeline::admit(const Target& target, Operation operation, Json& object, const Json* old,
+                         RequestContext& context) {
+  std::string name = object_name(object);
+  AdmissionRequest request{stored(*target.def), operation,          target.ns,
+                           name.empty() ? target.name : name, target.subresource, old, context};
+  for (auto& step : admission_) MOTH_TRY(step->mutate(request, object));
+  for (auto& step : admission_) {
+    if (auto verdict = step->validate(request, object); !verdict) {
+      for (auto& taken : admission_) taken->release(request, object);
+      return verdict;
+    }
+  }
+  return {};
+}
+
+Result<> Pipeline::validate(const ResourceDef& def, const Json& object, const Json* old) const {
+  FieldErrors errors = validate_meta(object, def);
+  if (old) append(errors, validate_meta_update(object, *old));
+  if (old && def.validate_update) {
+    append(errors, def.validate_update(object, *old));
+  } else if (def.validate) {
+    append(errors, def.validate(object));
+  }
+  if (errors.empty()) return {};
+  return fail(to_invalid_error(def.group, def.kind, object_name(object), errors));
+}
+
+Result<StagedWritePtr> Pipeline::stage_new(const Target& target, Json object, RequestContext& context) {
+  const ResourceDef& def = *target.def;
+  if (def.set_defaults) def.set_defaults(object);
+  object = to_stored(def, std::move(object));
+  const ResourceDef& row = stored(def);
+  if (row.prepare_create) row.prepare_create(object);
+  MOTH_TRY(admit(target, Operation::kCreate, object, nullptr, context));
+  if (row.set_defaults) row.set_defaults(object);
+  std::string name = object_name(object);
+  AdmissionRequest request{row,  Operation::kCreate, target.ns, name, target.subresource,
+                           nullptr, context};
+  auto give_back = [&](Error error) {
+    for (auto& step : admission_) step->release(request, object);
+    return fail(std::move(error));
+  };
+  if (auto valid = validate(row, object, nullptr); !valid) return give_back(valid.error());
+  if (row.warnings) {
+    for (std::string& text : row.warnings(object)) context.warnings.push_back(std::move(text));
+  }
+  if (context.dry_run) {
+    if (storage_.latest(row, target.ns, name)) {
+      return give_back(Error::already_exists(def.qualified(), name));
+    }
+    for (auto& step : admission_) step->release(request, object);
+    return make_dry_run(Object::from_json(object));
+  }
+  auto staged = storage_.stage_create(row, object, row.durability);
+  if (!staged) return give_back(staged.error());
+  return staged;
+}
+
+Task<Result<WriteResult>> Pipeline::create(Target target, Json object, RequestContext& context) {
+  const ResourceDef& def = *target.def;
+  MOTH_CO_ASSIGN(Json decoded, decode(def, std::move(object), context));
+  bool generated = object_name(decoded).empty() && !object_meta(decoded, "generateName").empty();
+  Result<StagedWritePtr> staged;
+  for (int attempt = 0; attempt < kGenerateNameTries; ++attempt) {
+    Json copy = decoded;
+    MOTH_CO_TRY(prepare_meta_for_create(copy, def, target.ns, clock_.wall(), random_));
+    staged = stage_new(target, std::move(copy), context);
+    if (staged || !generated || staged.error().reason != Reason::kAlreadyExists) break;
+  }
+  if (!staged) co_return fail(staged.error());
+  ObjectPtr written = (*staged)->object();
+  MOTH_CO_TRY(co_await (*staged)->committed());
+  co_return WriteResult{to_version(def, written), true};
+}
+
+// `object` as the client wants it, in the version of the target, to what will be stored.
+Result<Json> Pipeline::merge_for_update(const Target& target, const Json& old_stored, Json object,
+                                        RequestContext& context) const {
+  const ResourceDef& def = *target.def;
+  std::string uid = object_meta(object, "uid");
+  std::string old_uid = object_meta(old_stored, "uid");
+  if (!uid.empty() && uid != old_uid) {
+    return fail(Error::conflict(
+        def.qualified(), target.name,
+        fmt::format("Precondition failed: UID in precondition: {}, UID in object meta: {}", uid, old_uid)));
+  }
+  std::string version = object_meta(object, "resourceVersion");
+  if (!version.empty() && version != "0" && version != object_meta(old_stored, "resourceVersion")) {
+    return fail(Error::modified(def.qualified(), target.name));
+  }
+  MOTH_ASSIGN(Json decoded, decode(def, std::move(object), context));
+  if (def.set_defaults) def.set_defaults(decoded);
+  decoded = to_stored(def, std::move(decoded));
+  const ResourceDef& row = stored(def);
+  MOTH_ASSIGN(Json merged, keep_rest(row, target.subresource, old_stored, std::move(decoded)));
+  keep_server_meta(merged, old_stored);
+  if (target.subresource.empty() && row.prepare_update) row.prepare_update(merged, old_stored);
+  return merged;
+}
+
+Result<StagedWritePtr> Pipeline::stage_changed(const Target& target, const ObjectPtr& current,
+                                               Json object, RequestContext& context, bool& removed) {
+  const ResourceDef& row = stored(*target.def);
+  const Json old = current->parse();
+  MOTH_TRY(admit(target, Operation::kUpdate, object, &old, context));
+  if (row.has_generation && target.subresource != "status") raise_generation(object, old);
+  AdmissionRequest request{row, Operation::kUpdate, target.ns, target.name, target.subresource,
+                           &old, context};
+  auto give_back = [&](Error error) {
+    for (auto& step : admission_) step->release(request, object);
+    return fail(std::move(error));
+  };
+  if (target.subresource != "status") {
+    if (auto valid = validate(row, object, &old); !valid) return give_back(valid.error());
+  }
+  if (context.dry_run) {
+    object["metadata"]["resourceVersion"] = object_meta(old, "resourceVersion");
+    return make_dry_run(Object::from_json(object));
+  }
+  if (released_by_update(row, object)) {
+    removed = true;
+    return storage_.stage_delete(row, current, row.durability);
+  }
+  auto staged = storage_.stage_update(row, object, current, durability_of(row, target.subresource));
+  if (!staged) return give_back(staged.error());
+  return staged;
+}
+
+Task<Result<WriteResult>> Pipeline::change(Target target,
+                                           std::function<Result<Json>(const Json& current)> edit,
+                                           RequestContext& context) {
+  const ResourceDef& def = *target.def;
+  ObjectPtr current = storage_.latest(def, target.ns, target.name);
+  if (!current) co_return fail(Error::not_found(def.qualified(), target.name));
+  const Json old_stored = current->parse();
+  MOTH_CO_ASSIGN(Json wanted, edit(from_stored(def, old_stored)));
+  MOTH_CO_ASSIGN(Json merged, merge_for_update(target, old_stored, std::move(wanted), context));
+  bool removed = false;
+  auto staged = stage_changed(target, current, std::move(merged), context, removed);
+  if (!staged) co_return fail(staged.error());
+  ObjectPtr written = (*staged)->object();
+  MOTH_CO_TRY(co_await (*staged)->committed());
+  co_return WriteResult{to_version(def, written), false};
+}
+
+Task<Result<WriteResult>> Pipeline::update(Target target, Json object, RequestContext& context) {
+  const ResourceDef& def = *target.def;
+  if (!object.is_object()) co_return fail(Error::bad_request("the body must be a JSON object"));
+  std::string body_name = object_name(object);
+  if (!body_name.empty() && body_name != target.name) {
+    co_return fail(Error::bad_request(fmt::format(
+        "the name of the object ({}) does not match the name on the URL ({})", body_name, target.name)));
+  }
+  std::string body_ns = object_meta(object, "namespace");
+  if (def.namespaced && !body_ns.empty() && body_ns != target.ns) {
+    co_return fail(Error::bad_request(
+        "the namespace of the provided object does not match the namespace sent on the request"));
+  }
+  if (target.subresource == "scale") co_return co_await write_scale(*this, target, std::move(object), context);
+  if (target.subresource.empty() && !def.allow_unconditional_update &&
+      object_meta(object, "resourceVersion").empty()) {
+    co_return fail(to_invalid_error(
+        def.group, def.kind, target.name,
+        {FieldError::invalid(FieldPath("metadata").child("resourceVersion"), 0,
+                             "must be specified for an update")}));
+  }
+  co_return co_await change(
+      target, [&object](const Json&) -> Result<Json> { return std::move(object); }, context);
+}
+
+Task<Result<WriteResult>> Pipeline::patch(Target target, client::PatchType type, Json patch,
+                                          RequestContext& context) {
+  const ResourceDef& def = *target.def;
+  auto edit = [&](const Json& current) -> Result<Json> {
+    switch (type) {
+      case client::PatchType::kJson:
+        return apply_json_patch(current, patch);
+      case client::PatchType::kMerge:
+        if (!patch.is_object()) return fail(Error::bad_request("a merge patch must be a JSON object"));
+        return apply_merge_patch(current, patch);
+      case client::PatchType::kStrategic: {
+        if (!patch.is_object()) return fail(Error::bad_request("a strategic merge patch must be a JSON object"));
+        schema::Type root = target.subresource == "scale" ? schema::find_type("autoscaling.v1.Scale")
+                                                          : schema::find_type(def.type_name);
+        return apply_strategic_patch(current, patch, patch_schema(root));
+      }
+      case client::PatchType::kApply:
+        return fail(Error::of(Reason::kUnsupportedMediaType,
+                              "server-side apply is not supported yet: use client-side apply "
+                              "(kubectl apply --server-side=false)"));
+    }
+    return fail(Error::internal("unknown patch type"));
+  };
+  if (target.subresource == "scale") {
+    MOTH_CO_ASSIGN(ObjectPtr scale, get(target));
+    MOTH_CO_ASSIGN(Json wanted, edit(scale->parse()));
+    // A patch that names no resourceVersion never conflicts.
+    if (!find_path(patch, "metadata", "resourceVersion") && wanted.contains("metadata")) {
+      wanted["metadata"].erase("resourceVersion");
+    }
+    co_return co_await write_scale(*this, target, std::move(wanted), context);
+  }
+  co_return co_await change(target, edit, context);
+}
+
+Result<StagedWritePtr> Pipeline::stage_remove(const Target& target, const ObjectPtr& current,
+                                              const client::DeleteOptions& options,
+                                              RequestContext& context, bool& removed) {
+  const ResourceDef& row = stored(*target.def);
+  const Json old = current->parse();
+  AdmissionRequest request{row, Operation::kDelete, target.ns, target.name, target.subresource,
+                           &old, context};
+  Json none = Json::object();
+  for (auto& step : admission_) MOTH_TRY(step->validate(request, none));
+  MOTH_ASSIGN(DeletionPlan plan, plan_deletion(row, old, options, clock_.wall()));
+  removed = plan.remove;
+  if (context.dry_run) return make_dry_run(current);
+  if (plan.remove) return storage_.stage_delete(row, current, row.durability);
+  if (!plan.update) return make_dry_run(current);  // already terminating: nothing to write
+  return storage_.stage_update(row, std::move(*plan.update), current, row.durability);
+}
+
+Task<Result<DeleteResult>> Pipeline::remove(Target target, client::DeleteOptions options,
+                                            RequestContext& context) {
+  const ResourceDef& def = *target.def;
+  ObjectPtr current = storage_.latest(def, target.ns, target.name);
+  if (!current) co_return fail(Error::not_found(def.qualified(), target.name));
+  bool removed = false;
+  auto staged = stage_remove(target, current, options, context, removed);
+  if (!staged) co_return fail(staged.error());
+  ObjectPtr written = (*staged)->object();
+  MOTH_CO_TRY(co_await (*staged)->committed());
+  co_return DeleteResult{to_version(def, written), removed};
+}
+
+}  // namespace moth::server
