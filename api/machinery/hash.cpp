@@ -17,7 +17,9 @@ std::uint32_t fnv32a_more(std::uint32_t state, std::string_view bytes) {
 
 }  // namespace
 
-std::uint32_t fnv32a(std::string_view bytes) { return fnv32a_more(2166136261u, bytes); }
+std::uint32_t fnv32a(std::string_view bytes) {
+  return fnv32a_more(2166136261u, bytes);
+}
 
 std::uint64_t fnv64a(std::string_view bytes) {
   std::uint64_t state = 14695981039346656037u;

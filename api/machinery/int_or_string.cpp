@@ -1,0 +1,65 @@
+#include "api/machinery/int_or_string.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <limits>
+
+#include "api/base/json.h"
+#include "api/machinery/text.h"
+
+namespace moth {
+
+Result<IntOrString> IntOrString::from_json(const Json& json) {
+  if (json.is_string()) return of(json.get<std::string>());
+  if (json.is_number_integer()) {
+    constexpr auto kMax = static_cast<std::uint64_t>(std::numeric_limits<std::int32_t>::max());
+    bool too_big = json.is_number_unsigned() && json.get<std::uint64_t>() > kMax;
+    auto number = too_big ? 0 : json.get<std::int64_t>();
+    if (!too_big && number >= std::numeric_limits<std::int32_t>::min()) {
+      return of(static_cast<std::int32_t>(number));
+    }
+    return fail(Error::bad_request("value " + json.dump() + " does not fit in 32 bits"));
+  }
+  return fail(Error::bad_request("must be a whole number or a string"));
+}
+
+Json IntOrString::to_json() const {
+  return is_string ? Json(text) : Json(number);
+}
+
+std::string IntOrString::to_string() const {
+  return is_string ? text : std::to_string(number);
+}
+
+bool IntOrString::is_percent() const {
+  return is_string && text.size() > 1 && text.back() == '%' &&
+         text.find_first_not_of("0123456789") == text.size() - 1;
+}
+
+Result<std::int32_t> IntOrString::scaled(std::int32_t total, bool round_up) const {
+  if (!is_string) return number;
+  if (text.empty() || text.back() != '%') {
+    return fail(Error::bad_request(
+        fmt::format("invalid value for IntOrString: invalid type: string is not a percentage: {}",
+                    go_quote(text))));
+  }
+  std::int32_t percent = 0;
+  const char* end = text.data() + text.size() - 1;
+  auto [stop, error] = std::from_chars(text.data(), end, percent);
+  if (error != std::errc() || stop != end) {
+    return fail(Error::bad_request(
+        fmt::format("invalid value for IntOrString: invalid value {}", go_quote(text))));
+  }
+  std::int64_t product = static_cast<std::int64_t>(percent) * total;
+  std::int64_t quotient = product / 100;
+  std::int64_t rest = product % 100;
+  if (round_up && rest > 0) ++quotient;
+  if (!round_up && rest < 0) --quotient;
+  return static_cast<std::int32_t>(
+      std::clamp<std::int64_t>(quotient, std::numeric_limits<std::int32_t>::min(),
+                               std::numeric_limits<std::int32_t>::max()));
+}
+
+}  // namespace moth
