@@ -21,10 +21,11 @@ std::string media_type(const http::Request& request) {
 }
 
 Error unsupported(std::string_view accepted) {
-  return Error::of(Reason::kUnsupportedMediaType,
-                   fmt::format("the body of the request was in an unknown format - accepted media types "
-                               "include: {}",
-                               accepted));
+  return Error::of(
+      Reason::kUnsupportedMediaType,
+      fmt::format("the body of the request was in an unknown format - accepted media types "
+                  "include: {}",
+                  accepted));
 }
 
 }  // namespace
@@ -48,7 +49,8 @@ Result<DecodedBody> decode_body(const http::Request& request) {
     MOTH_ASSIGN(body.value, schema::decode_protobuf(request.body));
     return body;
   }
-  return fail(unsupported("application/json, application/yaml, application/vnd.kubernetes.protobuf"));
+  return fail(
+      unsupported("application/json, application/yaml, application/vnd.kubernetes.protobuf"));
 }
 
 Result<client::PatchType> patch_type(const http::Request& request) {
@@ -57,8 +59,9 @@ Result<client::PatchType> patch_type(const http::Request& request) {
   if (media == "application/merge-patch+json") return client::PatchType::kMerge;
   if (media == "application/strategic-merge-patch+json") return client::PatchType::kStrategic;
   if (media == "application/apply-patch+yaml") return client::PatchType::kApply;
-  return fail(unsupported("application/json-patch+json, application/merge-patch+json, "
-                          "application/strategic-merge-patch+json"));
+  return fail(
+      unsupported("application/json-patch+json, application/merge-patch+json, "
+                  "application/strategic-merge-patch+json"));
 }
 
 Result<client::DeleteOptions> decode_delete_options(const http::Request& request) {
@@ -71,7 +74,8 @@ Result<client::DeleteOptions> decode_delete_options(const http::Request& request
   const Json& value = body.value;
   if (value.is_null()) return options;
   if (!value.is_object()) return fail(Error::bad_request("DeleteOptions must be a JSON object"));
-  if (const Json* grace = find_member(value, "gracePeriodSeconds"); grace && grace->is_number_integer()) {
+  if (const Json* grace = find_member(value, "gracePeriodSeconds");
+      grace && grace->is_number_integer()) {
     options.grace_period_seconds = grace->get<std::int64_t>();
   }
   if (std::string policy = string_or(value, "propagationPolicy"); !policy.empty()) {

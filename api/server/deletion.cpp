@@ -16,22 +16,26 @@ std::string meta_text(const Json& object, std::string_view field) {
   return metadata ? string_or(*metadata, field) : "";
 }
 
-bool has_items(const Json* list) { return list && list->is_array() && !list->empty(); }
+bool has_items(const Json* list) {
+  return list && list->is_array() && !list->empty();
+}
 
 bool held(const Json& object) {
   if (has_items(find_path(object, "metadata", "finalizers"))) return true;
   // A namespace also has finalizers of its own, emptied through /finalize.
-  return string_or(object, "kind") == "Namespace" && has_items(find_path(object, "spec", "finalizers"));
+  return string_or(object, "kind") == "Namespace" &&
+         has_items(find_path(object, "spec", "finalizers"));
 }
 
 Result<> check_preconditions(const resources::ResourceDef& def, const Json& object,
                              const client::DeleteOptions& options) {
-  auto check = [&](const char* what, const std::string& wanted, const std::string& actual) -> Result<> {
+  auto check = [&](const char* what, const std::string& wanted,
+                   const std::string& actual) -> Result<> {
     if (wanted.empty() || wanted == actual) return {};
     return fail(Error::conflict(
         def.qualified(), meta_text(object, "name"),
-        fmt::format("Precondition failed: {0} in precondition: {1}, {0} in object meta: {2}", what, wanted,
-                    actual)));
+        fmt::format("Precondition failed: {0} in precondition: {1}, {0} in object meta: {2}", what,
+                    wanted, actual)));
   };
   MOTH_TRY(check("UID", options.precondition_uid, meta_text(object, "uid")));
   return check("ResourceVersion", options.precondition_resource_version,
@@ -41,14 +45,17 @@ Result<> check_preconditions(const resources::ResourceDef& def, const Json& obje
 // Adds or removes the finalizer of `policy`; true when the list changed.
 Result<bool> apply_policy(Json& object, const std::string& policy) {
   if (policy.empty() || policy == "Background") return false;
-  std::string wanted = policy == "Foreground" ? "foregroundDeletion" : policy == "Orphan" ? "orphan" : "";
+  std::string wanted = policy == "Foreground" ? "foregroundDeletion"
+                       : policy == "Orphan"   ? "orphan"
+                                              : "";
   if (wanted.empty()) {
-    return fail(Error::bad_request(
-        fmt::format("invalid propagationPolicy \"{}\": use Background, Foreground or Orphan", policy)));
+    return fail(Error::bad_request(fmt::format(
+        "invalid propagationPolicy \"{}\": use Background, Foreground or Orphan", policy)));
   }
   Json& finalizers = object["metadata"]["finalizers"];
   if (!finalizers.is_array()) finalizers = Json::array();
-  if (std::find(finalizers.begin(), finalizers.end(), Json(wanted)) != finalizers.end()) return false;
+  if (std::find(finalizers.begin(), finalizers.end(), Json(wanted)) != finalizers.end())
+    return false;
   finalizers.push_back(wanted);
   return true;
 }
@@ -88,7 +95,9 @@ class DryRun final : public StagedWrite {
 
 }  // namespace
 
-StagedWritePtr make_dry_run(ObjectPtr object) { return std::make_unique<DryRun>(std::move(object)); }
+StagedWritePtr make_dry_run(ObjectPtr object) {
+  return std::make_unique<DryRun>(std::move(object));
+}
 
 bool released_by_update(const resources::ResourceDef& def, const Json& object) {
   if (meta_text(object, "deletionTimestamp").empty() || held(object)) return false;

@@ -58,7 +58,9 @@ Json group_json(const GroupRows& rows) {
     versions.push_back({{"groupVersion", rows.group + "/" + version}, {"version", version}});
   }
   Json preferred = versions.front();
-  return {{"name", rows.group}, {"versions", std::move(versions)}, {"preferredVersion", std::move(preferred)}};
+  return {{"name", rows.group},
+          {"versions", std::move(versions)},
+          {"preferredVersion", std::move(preferred)}};
 }
 
 }  // namespace
@@ -71,7 +73,8 @@ Json aggregated_discovery(const resources::Registry& registry, bool core) {
     for (const auto& [version, defs] : rows.versions) {
       Json list = Json::array();
       for (const ResourceDef* def : defs) list.push_back(discovery_resource(*def));
-      versions.push_back({{"version", version}, {"freshness", "Current"}, {"resources", std::move(list)}});
+      versions.push_back(
+          {{"version", version}, {"freshness", "Current"}, {"resources", std::move(list)}});
     }
     Json metadata = {{"creationTimestamp", nullptr}};
     if (!core) metadata["name"] = rows.group;
@@ -84,7 +87,8 @@ Json aggregated_discovery(const resources::Registry& registry, bool core) {
 }
 
 Json api_versions() {
-  return {{"kind", "APIVersions"}, {"versions", {"v1"}}, {"serverAddressByClientCIDRs", Json::array()}};
+  return {
+      {"kind", "APIVersions"}, {"versions", {"v1"}}, {"serverAddressByClientCIDRs", Json::array()}};
 }
 
 Json api_group_list(const resources::Registry& registry) {
@@ -133,7 +137,8 @@ std::optional<Json> api_resource_list(const resources::Registry& registry, std::
     }
   }
   if (list.empty()) return std::nullopt;
-  std::string group_version = group.empty() ? std::string(version) : std::string(group) + "/" + std::string(version);
+  std::string group_version =
+      group.empty() ? std::string(version) : std::string(group) + "/" + std::string(version);
   return Json{{"kind", "APIResourceList"},
               {"apiVersion", "v1"},
               {"groupVersion", group_version},

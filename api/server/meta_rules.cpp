@@ -63,7 +63,8 @@ void validate_owners(const Json& metadata, const FieldPath& path, FieldErrors& e
     FieldPath at = path.child("ownerReferences").index(i);
     auto require = [&](const char* field) {
       std::string value = string_or(owner, field);
-      if (value.empty()) errors.push_back(FieldError::invalid(at.child(field), "", "must not be empty"));
+      if (value.empty())
+        errors.push_back(FieldError::invalid(at.child(field), "", "must not be empty"));
     };
     require("apiVersion");
     require("kind");
@@ -73,9 +74,10 @@ void validate_owners(const Json& metadata, const FieldPath& path, FieldErrors& e
     if (!controller.empty()) {
       errors.push_back(FieldError::invalid(
           path.child("ownerReferences"), *owners,
-          fmt::format("Only one reference can have Controller set to true. Found \"true\" in references "
-                      "for {} and {}",
-                      controller, string_or(owner, "name"))));
+          fmt::format(
+              "Only one reference can have Controller set to true. Found \"true\" in references "
+              "for {} and {}",
+              controller, string_or(owner, "name"))));
     }
     controller = string_or(owner, "name");
   }
@@ -98,8 +100,8 @@ bool spec_differs(const Json& a, const Json& b) {
 
 }  // namespace
 
-Result<> prepare_meta_for_create(Json& object, const resources::ResourceDef& def, std::string_view ns,
-                                 WallTime now, const RandomSource& random) {
+Result<> prepare_meta_for_create(Json& object, const resources::ResourceDef& def,
+                                 std::string_view ns, WallTime now, const RandomSource& random) {
   Json& metadata = metadata_of(object);
   std::string body_ns = string_or(metadata, "namespace");
   if (def.namespaced) {
@@ -132,10 +134,14 @@ Result<> prepare_meta_for_create(Json& object, const resources::ResourceDef& def
 void keep_server_meta(Json& object, const Json& old) {
   Json& metadata = metadata_of(object);
   const Json& before = metadata_of(old);
-  static constexpr std::array kKept = {
-      "name",          "namespace",         "uid",
-      "generation",    "creationTimestamp", "deletionTimestamp",
-      "generateName",  "deletionGracePeriodSeconds"};
+  static constexpr std::array kKept = {"name",
+                                       "namespace",
+                                       "uid",
+                                       "generation",
+                                       "creationTimestamp",
+                                       "deletionTimestamp",
+                                       "generateName",
+                                       "deletionGracePeriodSeconds"};
   for (const char* field : kKept) {
     if (const Json* value = find_member(before, field)) {
       metadata[field] = *value;
@@ -170,7 +176,8 @@ FieldErrors validate_meta(const Json& object, const resources::ResourceDef& def)
   validate_labels(metadata, path, errors);
   validate_annotations(metadata, path, errors);
   validate_owners(metadata, path, errors);
-  if (const Json* finalizers = find_member(metadata, "finalizers"); finalizers && finalizers->is_array()) {
+  if (const Json* finalizers = find_member(metadata, "finalizers");
+      finalizers && finalizers->is_array()) {
     for (const Json& finalizer : *finalizers) {
       if (!finalizer.is_string()) continue;
       add_invalid(errors, path.child("finalizers"), finalizer,
@@ -194,10 +201,11 @@ FieldErrors validate_meta_update(const Json& object, const Json& old) {
     if (!known) added.push_back(finalizer);
   }
   if (!added.empty()) {
-    errors.push_back(FieldError::forbidden(
-        FieldPath("metadata").child("finalizers"),
-        fmt::format("no new finalizers can be added if the object is being deleted, found new finalizers {}",
-                    added.dump())));
+    errors.push_back(
+        FieldError::forbidden(FieldPath("metadata").child("finalizers"),
+                              fmt::format("no new finalizers can be added if the object is being "
+                                          "deleted, found new finalizers {}",
+                                          added.dump())));
   }
   return errors;
 }

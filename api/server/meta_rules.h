@@ -13,8 +13,8 @@ namespace moth::server {
 
 // Fills in uid, creationTimestamp, generation 1, the namespace and a generated name; drops what a
 // client may not set. BadRequest for a foreign namespace or a resourceVersion.
-Result<> prepare_meta_for_create(Json& object, const resources::ResourceDef& def, std::string_view ns,
-                                 WallTime now, const RandomSource& random);
+Result<> prepare_meta_for_create(Json& object, const resources::ResourceDef& def,
+                                 std::string_view ns, WallTime now, const RandomSource& random);
 // Keeps what only the server changes (uid, creationTimestamp, deletion marks, generation...).
 void keep_server_meta(Json& object, const Json& old);
 // Raises metadata.generation when anything but metadata and status differs.

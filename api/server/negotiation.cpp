@@ -30,7 +30,8 @@ std::optional<Form> form_of(std::string_view entry, bool discovery) {
     if (name == "v") version = parameter;
     if (name == "g") group = parameter;
   }
-  if (media != "application/json" && media != "application/*" && media != "*/*") return std::nullopt;
+  if (media != "application/json" && media != "application/*" && media != "*/*")
+    return std::nullopt;
   if (as.empty()) return Form::kObject;
   if (discovery) {
     bool known = as == "APIGroupDiscoveryList" && version == "v2" && group == "apidiscovery.k8s.io";
@@ -38,7 +39,8 @@ std::optional<Form> form_of(std::string_view entry, bool discovery) {
   }
   if (group != "meta.k8s.io" || version != "v1") return std::nullopt;
   if (as == "Table") return Form::kTable;
-  if (as == "PartialObjectMetadata" || as == "PartialObjectMetadataList") return Form::kPartialMetadata;
+  if (as == "PartialObjectMetadata" || as == "PartialObjectMetadataList")
+    return Form::kPartialMetadata;
   return std::nullopt;
 }
 

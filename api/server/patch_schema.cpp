@@ -73,7 +73,8 @@ PatchField TypePatchSchema::field(std::string_view name) const {
 
 const PatchSchema& patch_schema(schema::Type type) {
   static std::mutex mutex;
-  static std::map<std::pair<const schema::Table*, std::uint32_t>, std::unique_ptr<TypePatchSchema>> known;
+  static std::map<std::pair<const schema::Table*, std::uint32_t>, std::unique_ptr<TypePatchSchema>>
+      known;
   std::lock_guard lock(mutex);
   auto& slot = known[{type.table(), type.index()}];
   if (!slot) slot = std::make_unique<TypePatchSchema>(type);

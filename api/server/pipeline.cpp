@@ -6,6 +6,7 @@
 #include "api/machinery/patch_json.h"
 #include "api/machinery/patch_merge.h"
 #include "api/machinery/patch_strategic.h"
+#include "api/resources/conditions.h"
 #include "api/schema/decode.h"
 #include "api/schema/types.h"
 #include "api/server/deletion.h"
@@ -25,10 +26,12 @@ constexpr int kGenerateNameTries = 8;
 
 Durability durability_of(const ResourceDef& def, std::string_view subresource) {
   return subresource == "status" && def.durability == Durability::kDurable ? def.status_durability
-                                                                          : def.durability;
+                                                                           : def.durability;
 }
 
-const ResourceDef& stored(const ResourceDef& def) { return *def.storage_def; }
+const ResourceDef& stored(const ResourceDef& def) {
+  return *def.storage_def;
+}
 
 Json to_stored(const ResourceDef& def, Json object) {
   return def.is_storage() ? std::move(object) : def.to_storage(object);
@@ -52,8 +55,8 @@ Result<> check_kind(const ResourceDef& def, const Json& object) {
   std::string kind = string_or(object, "kind");
   std::string api_version = string_or(object, "apiVersion");
   if (kind != def.kind && !kind.empty()) {
-    return fail(Error::bad_request(fmt::format("{} in version \"{}\" cannot be handled as a {}", kind,
-                                               api_version, def.kind)));
+    return fail(Error::bad_request(fmt::format("{} in version \"{}\" cannot be handled as a {}",
+                                               kind, api_version, def.kind)));
   }
   if (api_version != def.api_version() && !api_version.empty()) {
     return fail(Error::bad_request(
@@ -64,7 +67,8 @@ Result<> check_kind(const ResourceDef& def, const Json& object) {
 }
 
 // What a writer of `subresource` may change; everything else stays as in `old`.
-Result<Json> keep_rest(const ResourceDef& def, std::string_view subresource, const Json& old, Json object) {
+Result<Json> keep_rest(const ResourceDef& def, std::string_view subresource, const Json& old,
+                       Json object) {
   if (subresource.empty()) {
     if (def.subresource("status")) {
       if (const Json* status = find_member(old, "status")) {
@@ -83,7 +87,8 @@ Result<Json> keep_rest(const ResourceDef& def, std::string_view subresource, con
       result.erase("status");
     }
     for (const char* field : {"labels", "annotations"}) {
-      if (const Json* value = find_path(object, "metadata", field)) result["metadata"][field] = *value;
+      if (const Json* value = find_path(object, "metadata", field))
+        result["metadata"][field] = *value;
     }
     return result;
   }
@@ -92,9 +97,9 @@ Result<Json> keep_rest(const ResourceDef& def, std::string_view subresource, con
     result["spec"]["finalizers"] = finalizers ? *finalizers : Json::array();
     return result;
   }
-  return fail(Error::of(Reason::kMethodNotAllowed,
-                        fmt::format("the {} subresource of {} cannot be written yet", subresource,
-                                    def.qualified())));
+  return fail(Error::of(
+      Reason::kMethodNotAllowed,
+      fmt::format("the {} subresource of {} cannot be written yet", subresource, def.qualified())));
 }
 
 }  // namespace
@@ -126,12 +131,14 @@ Result<ObjectPtr> Pipeline::get(const Target& target) const {
   return object;
 }
 
-ListResult Pipeline::list(const Target& target) const { return storage_.list(*target.def, target.ns); }
+ListResult Pipeline::list(const Target& target) const {
+  return storage_.list(*target.def, target.ns);
+}
 
 Result<Json> Pipeline::decode(const ResourceDef& def, Json object, RequestContext& context) const {
   if (!object.is_object()) {
-    return fail(Error::bad_request(fmt::format("the body must be a {} object, not {}", def.kind,
-                                               object.type_name())));
+    return fail(Error::bad_request(
+        fmt::format("the body must be a {} object, not {}", def.kind, object.type_name())));
   }
   MOTH_TRY(check_kind(def, object));
   object["kind"] = def.kind;
@@ -141,7 +148,8 @@ Result<Json> Pipeline::decode(const ResourceDef& def, Json object, RequestContex
   auto report = schema::decode(type, object);
   if (!report) return fail(report.error());
   if (!report->clean()) {
-    if (context.field_validation == "Strict") return fail(schema::strict_decoding_error(type, *report));
+    if (context.field_validation == "Strict")
+      return fail(schema::strict_decoding_error(type, *report));
     if (context.field_validation != "Ignore") {
       for (std::string& text : report->messages()) context.warnings.push_back(std::move(text));
     }
@@ -153,8 +161,9 @@ Result<Json> Pipeline::decode(const ResourceDef& def, Json object, RequestContex
 Result<> Pipeline::admit(const Target& target, Operation operation, Json& object, const Json* old,
                          RequestContext& context) {
   std::string name = object_name(object);
-  AdmissionRequest request{stored(*target.def), operation,          target.ns,
-                           name.empty() ? target.name : name, target.subresource, old, context};
+  AdmissionRequest request{
+      stored(*target.def), operation, target.ns, name.empty() ? target.name : name,
+      target.subresource,  old,       context};
   for (auto& step : admission_) MOTH_TRY(step->mutate(request, object));
   for (auto& step : admission_) {
     if (auto verdict = step->validate(request, object); !verdict) {
@@ -177,7 +186,8 @@ Result<> Pipeline::validate(const ResourceDef& def, const Json& object, const Js
   return fail(to_invalid_error(def.group, def.kind, object_name(object), errors));
 }
 
-Result<StagedWritePtr> Pipeline::stage_new(const Target& target, Json object, RequestContext& context) {
+Result<StagedWritePtr> Pipeline::stage_new(const Target& target, Json object,
+                                           RequestContext& context) {
   const ResourceDef& def = *target.def;
   if (def.set_defaults) def.set_defaults(object);
   object = to_stored(def, std::move(object));
@@ -186,8 +196,8 @@ Result<StagedWritePtr> Pipeline::stage_new(const Target& target, Json object, Re
   MOTH_TRY(admit(target, Operation::kCreate, object, nullptr, context));
   if (row.set_defaults) row.set_defaults(object);
   std::string name = object_name(object);
-  AdmissionRequest request{row,  Operation::kCreate, target.ns, name, target.subresource,
-                           nullptr, context};
+  AdmissionRequest request{row,    Operation::kCreate, target.ns, name, target.subresource, nullptr,
+                           context};
   auto give_back = [&](Error error) {
     for (auto& step : admission_) step->release(request, object);
     return fail(std::move(error));
@@ -234,7 +244,8 @@ Result<Json> Pipeline::merge_for_update(const Target& target, const Json& old_st
   if (!uid.empty() && uid != old_uid) {
     return fail(Error::conflict(
         def.qualified(), target.name,
-        fmt::format("Precondition failed: UID in precondition: {}, UID in object meta: {}", uid, old_uid)));
+        fmt::format("Precondition failed: UID in precondition: {}, UID in object meta: {}", uid,
+                    old_uid)));
   }
   std::string version = object_meta(object, "resourceVersion");
   if (!version.empty() && version != "0" && version != object_meta(old_stored, "resourceVersion")) {
@@ -251,13 +262,14 @@ Result<Json> Pipeline::merge_for_update(const Target& target, const Json& old_st
 }
 
 Result<StagedWritePtr> Pipeline::stage_changed(const Target& target, const ObjectPtr& current,
-                                               Json object, RequestContext& context, bool& removed) {
+                                               Json object, RequestContext& context,
+                                               bool& removed) {
   const ResourceDef& row = stored(*target.def);
   const Json old = current->parse();
   MOTH_TRY(admit(target, Operation::kUpdate, object, &old, context));
   if (row.has_generation && target.subresource != "status") raise_generation(object, old);
-  AdmissionRequest request{row, Operation::kUpdate, target.ns, target.name, target.subresource,
-                           &old, context};
+  AdmissionRequest request{
+      row, Operation::kUpdate, target.ns, target.name, target.subresource, &old, context};
   auto give_back = [&](Error error) {
     for (auto& step : admission_) step->release(request, object);
     return fail(std::move(error));
@@ -300,21 +312,23 @@ Task<Result<WriteResult>> Pipeline::update(Target target, Json object, RequestCo
   if (!object.is_object()) co_return fail(Error::bad_request("the body must be a JSON object"));
   std::string body_name = object_name(object);
   if (!body_name.empty() && body_name != target.name) {
-    co_return fail(Error::bad_request(fmt::format(
-        "the name of the object ({}) does not match the name on the URL ({})", body_name, target.name)));
+    co_return fail(Error::bad_request(
+        fmt::format("the name of the object ({}) does not match the name on the URL ({})",
+                    body_name, target.name)));
   }
   std::string body_ns = object_meta(object, "namespace");
   if (def.namespaced && !body_ns.empty() && body_ns != target.ns) {
     co_return fail(Error::bad_request(
         "the namespace of the provided object does not match the namespace sent on the request"));
   }
-  if (target.subresource == "scale") co_return co_await write_scale(*this, target, std::move(object), context);
+  if (target.subresource == "scale")
+    co_return co_await write_scale(*this, target, std::move(object), context);
   if (target.subresource.empty() && !def.allow_unconditional_update &&
       object_meta(object, "resourceVersion").empty()) {
-    co_return fail(to_invalid_error(
-        def.group, def.kind, target.name,
-        {FieldError::invalid(FieldPath("metadata").child("resourceVersion"), 0,
-                             "must be specified for an update")}));
+    co_return fail(
+        to_invalid_error(def.group, def.kind, target.name,
+                         {FieldError::invalid(FieldPath("metadata").child("resourceVersion"), 0,
+                                              "must be specified for an update")}));
   }
   co_return co_await change(
       target, [&object](const Json&) -> Result<Json> { return std::move(object); }, context);
@@ -328,12 +342,15 @@ Task<Result<WriteResult>> Pipeline::patch(Target target, client::PatchType type,
       case client::PatchType::kJson:
         return apply_json_patch(current, patch);
       case client::PatchType::kMerge:
-        if (!patch.is_object()) return fail(Error::bad_request("a merge patch must be a JSON object"));
+        if (!patch.is_object())
+          return fail(Error::bad_request("a merge patch must be a JSON object"));
         return apply_merge_patch(current, patch);
       case client::PatchType::kStrategic: {
-        if (!patch.is_object()) return fail(Error::bad_request("a strategic merge patch must be a JSON object"));
-        schema::Type root = target.subresource == "scale" ? schema::find_type("autoscaling.v1.Scale")
-                                                          : schema::find_type(def.type_name);
+        if (!patch.is_object())
+          return fail(Error::bad_request("a strategic merge patch must be a JSON object"));
+        schema::Type root = target.subresource == "scale"
+                                ? schema::find_type("autoscaling.v1.Scale")
+                                : schema::find_type(def.type_name);
         return apply_strategic_patch(current, patch, patch_schema(root));
       }
       case client::PatchType::kApply:
@@ -360,8 +377,8 @@ Result<StagedWritePtr> Pipeline::stage_remove(const Target& target, const Object
                                               RequestContext& context, bool& removed) {
   const ResourceDef& row = stored(*target.def);
   const Json old = current->parse();
-  AdmissionRequest request{row, Operation::kDelete, target.ns, target.name, target.subresource,
-                           &old, context};
+  AdmissionRequest request{
+      row, Operation::kDelete, target.ns, target.name, target.subresource, &old, context};
   Json none = Json::object();
   for (auto& step : admission_) MOTH_TRY(step->validate(request, none));
   MOTH_ASSIGN(DeletionPlan plan, plan_deletion(row, old, options, clock_.wall()));
@@ -383,6 +400,33 @@ Task<Result<DeleteResult>> Pipeline::remove(Target target, client::DeleteOptions
   ObjectPtr written = (*staged)->object();
   MOTH_CO_TRY(co_await (*staged)->committed());
   co_return DeleteResult{to_version(def, written), removed};
+}
+
+Task<Result<WriteResult>> Pipeline::bind(Target pod, std::string node, RequestContext& context) {
+  const ResourceDef& def = *pod.def;
+  ObjectPtr current = storage_.latest(def, pod.ns, pod.name);
+  if (!current) co_return fail(Error::not_found(def.qualified(), pod.name));
+  Json object = current->parse();
+  if (std::string bound = string_or(object["spec"], "nodeName"); !bound.empty()) {
+    co_return fail(
+        Error::conflict(def.qualified(), pod.name,
+                        fmt::format("pod {} is already assigned to node \"{}\"", pod.name, bound)));
+  }
+  if (current->meta().deletion_time) {
+    co_return fail(Error::conflict(
+        def.qualified(), pod.name,
+        fmt::format("pod {} is being deleted, cannot be assigned to a host", pod.name)));
+  }
+  object["spec"]["nodeName"] = node;
+  resources::ConditionUpdate scheduled{
+      "PodScheduled", "True", "", "", std::nullopt, resources::ConditionUpdate::Times::kPod};
+  resources::set_condition(object["status"], scheduled, clock_.wall());
+  if (context.dry_run) co_return WriteResult{Object::from_json(object), false};
+  auto staged = storage_.stage_update(def, std::move(object), current, def.durability);
+  if (!staged) co_return fail(staged.error());
+  ObjectPtr written = (*staged)->object();
+  MOTH_CO_TRY(co_await (*staged)->committed());
+  co_return WriteResult{written, false};
 }
 
 }  // namespace moth::server

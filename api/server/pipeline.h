@@ -40,8 +40,8 @@ struct DeleteResult {
 
 class Pipeline {
  public:
-  Pipeline(const resources::Registry& registry, Storage& storage, Clock& clock,
-           RandomSource random, std::vector<std::unique_ptr<Admission>> admission);
+  Pipeline(const resources::Registry& registry, Storage& storage, Clock& clock, RandomSource random,
+           std::vector<std::unique_ptr<Admission>> admission);
   ~Pipeline();
 
   Result<ObjectPtr> get(const Target& target) const;
@@ -56,13 +56,17 @@ class Pipeline {
   Task<Result<DeleteResult>> remove(Target target, client::DeleteOptions options,
                                     RequestContext& context);
 
+  // Assigns a pod to a node, once: Conflict when it has one already.
+  Task<Result<WriteResult>> bind(Target pod, std::string node, RequestContext& context);
+
   const resources::Registry& registry() const { return registry_; }
   Storage& storage() { return storage_; }
   Clock& clock() { return clock_; }
 
  private:
   struct Prepared;
-  Result<Json> decode(const resources::ResourceDef& def, Json object, RequestContext& context) const;
+  Result<Json> decode(const resources::ResourceDef& def, Json object,
+                      RequestContext& context) const;
   Result<> admit(const Target& target, Operation operation, Json& object, const Json* old,
                  RequestContext& context);
   Result<> validate(const resources::ResourceDef& def, const Json& object, const Json* old) const;
@@ -71,7 +75,8 @@ class Pipeline {
                                        RequestContext& context, bool& removed);
   Result<Json> merge_for_update(const Target& target, const Json& old, Json object,
                                 RequestContext& context) const;
-  Task<Result<WriteResult>> change(Target target, std::function<Result<Json>(const Json& current)> edit,
+  Task<Result<WriteResult>> change(Target target,
+                                   std::function<Result<Json>(const Json& current)> edit,
                                    RequestContext& context);
   Result<StagedWritePtr> stage_remove(const Target& target, const ObjectPtr& current,
                                       const client::DeleteOptions& options, RequestContext& context,

@@ -47,7 +47,8 @@ Result<Json> read_scale(const resources::ResourceDef& def, const Json& object) {
                 {"metadata", std::move(metadata)},
                 {"spec", {{"replicas", int_at(object, def.scale_spec_replicas)}}},
                 {"status", {{"replicas", int_at(object, def.scale_status_replicas)}}}};
-  if (const Json* selector = at_pointer(object, def.scale_selector); selector && selector->is_object()) {
+  if (const Json* selector = at_pointer(object, def.scale_selector);
+      selector && selector->is_object()) {
     scale["status"]["selector"] = selector_text(*selector);
   }
   return scale;
@@ -57,11 +58,13 @@ Task<Result<WriteResult>> write_scale(Pipeline& pipeline, Target target, Json sc
                                       RequestContext& context) {
   const resources::ResourceDef& def = *target.def;
   const Json* replicas = find_path(scale, "spec", "replicas");
-  std::int64_t wanted = replicas && replicas->is_number_integer() ? replicas->get<std::int64_t>() : 0;
+  std::int64_t wanted =
+      replicas && replicas->is_number_integer() ? replicas->get<std::int64_t>() : 0;
   if (wanted < 0) {
-    co_return fail(to_invalid_error("autoscaling", "Scale", target.name,
-                                    {FieldError::invalid(FieldPath("spec").child("replicas"), wanted,
-                                                         "must be greater than or equal to 0")}));
+    co_return fail(
+        to_invalid_error("autoscaling", "Scale", target.name,
+                         {FieldError::invalid(FieldPath("spec").child("replicas"), wanted,
+                                              "must be greater than or equal to 0")}));
   }
   Json patch = Json::object();
   patch[Json::json_pointer(def.scale_spec_replicas)] = wanted;
@@ -71,7 +74,8 @@ Task<Result<WriteResult>> write_scale(Pipeline& pipeline, Target target, Json sc
   }
   Target parent = target;
   parent.subresource.clear();
-  auto written = co_await pipeline.patch(parent, client::PatchType::kMerge, std::move(patch), context);
+  auto written =
+      co_await pipeline.patch(parent, client::PatchType::kMerge, std::move(patch), context);
   if (!written) co_return fail(written.error());
   MOTH_CO_ASSIGN(Json answer, read_scale(def, written->object->parse()));
   co_return WriteResult{Object::from_json(answer), false};

@@ -7,7 +7,10 @@ namespace {
 
 Json column(const std::string& name, const std::string& type, const std::string& format,
             const std::string& description, int priority) {
-  return {{"name", name}, {"type", type}, {"format", format}, {"description", description},
+  return {{"name", name},
+          {"type", type},
+          {"format", format},
+          {"description", description},
           {"priority", priority}};
 }
 
@@ -25,10 +28,11 @@ Json row_conditions(const Json& object) {
   if (string_or(object, "kind") != "Pod" || !phase) return conditions;
   if (*phase == "Succeeded" || *phase == "Failed") {
     bool good = *phase == "Succeeded";
-    conditions.push_back({{"type", "Completed"},
-                          {"status", "True"},
-                          {"reason", *phase},
-                          {"message", good ? "The pod has completed successfully." : "The pod failed."}});
+    conditions.push_back(
+        {{"type", "Completed"},
+         {"status", "True"},
+         {"reason", *phase},
+         {"message", good ? "The pod has completed successfully." : "The pod failed."}});
   }
   return conditions;
 }
@@ -38,12 +42,14 @@ Json row_conditions(const Json& object) {
 Json table_columns(const resources::ResourceDef& def) {
   Json columns = Json::array();
   if (def.columns.empty()) {
-    columns.push_back(column("Name", "string", "name", "Name of the object, unique in its namespace", 0));
+    columns.push_back(
+        column("Name", "string", "name", "Name of the object, unique in its namespace", 0));
     columns.push_back(column("Created At", "date", "", "When the object was created", 0));
     return columns;
   }
   for (const resources::Column& entry : def.columns) {
-    columns.push_back(column(entry.name, entry.type, entry.format, entry.description, entry.priority));
+    columns.push_back(
+        column(entry.name, entry.type, entry.format, entry.description, entry.priority));
   }
   return columns;
 }
@@ -55,7 +61,8 @@ Json partial_metadata(const Json& object) {
           {"metadata", metadata ? *metadata : Json::object()}};
 }
 
-Json table_row(const resources::ResourceDef& def, const Json& object, IncludeObject include, WallTime now) {
+Json table_row(const resources::ResourceDef& def, const Json& object, IncludeObject include,
+               WallTime now) {
   Json row = {{"cells", def.row ? def.row(object, {now}) : default_cells(object)},
               {"conditions", row_conditions(object)}};
   if (include == IncludeObject::kMetadata) row["object"] = partial_metadata(object);

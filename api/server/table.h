@@ -12,7 +12,8 @@ enum class IncludeObject { kNone, kMetadata, kObject };
 
 Json table_columns(const resources::ResourceDef& def);
 // One row of `object` (in the version of `def`).
-Json table_row(const resources::ResourceDef& def, const Json& object, IncludeObject include, WallTime now);
+Json table_row(const resources::ResourceDef& def, const Json& object, IncludeObject include,
+               WallTime now);
 // {"kind":"Table",...}: columns may be null (later events of a watch).
 Json table(Json columns, Json rows, Json metadata);
 // The columns and the row of a Scale.

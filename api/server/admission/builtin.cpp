@@ -33,18 +33,22 @@ class NamespaceLifecycle final : public Admission {
     if (!ns->meta().deletion_time) return {};
     Error error = Error::forbidden(
         request.def.qualified(), request.name,
-        fmt::format("unable to create new content in namespace {} because it is being terminated", request.ns));
-    error.causes.push_back(
-        {"NamespaceTerminating", fmt::format("namespace {} is being terminated", request.ns), "metadata.namespace"});
+        fmt::format("unable to create new content in namespace {} because it is being terminated",
+                    request.ns));
+    error.causes.push_back({"NamespaceTerminating",
+                            fmt::format("namespace {} is being terminated", request.ns),
+                            "metadata.namespace"});
     return fail(std::move(error));
   }
 
  private:
   static Result<> check_delete(const AdmissionRequest& request) {
-    static constexpr std::array<std::string_view, 3> kProtected = {"default", "kube-system", "kube-public"};
+    static constexpr std::array<std::string_view, 3> kProtected = {"default", "kube-system",
+                                                                   "kube-public"};
     for (std::string_view ns : kProtected) {
       if (request.name == ns) {
-        return fail(Error::forbidden("namespaces", request.name, "this namespace may not be deleted"));
+        return fail(
+            Error::forbidden("namespaces", request.name, "this namespace may not be deleted"));
       }
     }
     return {};
@@ -73,12 +77,13 @@ class ServiceAccount final : public Admission {
       if (account == "default") return {};
       return fail(Error::forbidden(
           "pods", request.name,
-          fmt::format("error looking up service account {}/{}: serviceaccount \"{}\" not found", request.ns,
-                      account, account)));
+          fmt::format("error looking up service account {}/{}: serviceaccount \"{}\" not found",
+                      request.ns, account, account)));
     }
     const Json parsed = object->parse();
     const Json* secrets = find_member(parsed, "imagePullSecrets");
-    if (secrets && !secrets->empty() && !spec.contains("imagePullSecrets")) spec["imagePullSecrets"] = *secrets;
+    if (secrets && !secrets->empty() && !spec.contains("imagePullSecrets"))
+      spec["imagePullSecrets"] = *secrets;
     return {};
   }
 
@@ -113,11 +118,12 @@ class Priority final : public Admission {
                                    fmt::format("no PriorityClass with name {} was found", wanted)));
     }
     if (const Json* given = find_member(spec, "priority"); given && *given != value) {
-      return fail(Error::forbidden(
-          "pods", request.name,
-          fmt::format("the integer value of priority ({}) must not be provided in pod spec; priority admission "
-                      "controller computed {} from the given PriorityClass name",
-                      given->dump(), value)));
+      return fail(
+          Error::forbidden("pods", request.name,
+                           fmt::format("the integer value of priority ({}) must not be provided in "
+                                       "pod spec; priority admission "
+                                       "controller computed {} from the given PriorityClass name",
+                                       given->dump(), value)));
     }
     spec["priority"] = value;
     if (!spec.contains("preemptionPolicy")) spec["preemptionPolicy"] = preemption;
@@ -149,8 +155,10 @@ class DefaultTolerationSeconds final : public Admission {
     if (!tolerations.is_array()) tolerations = Json::array();
     for (const char* key : {"node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"}) {
       if (tolerated(tolerations, key)) continue;
-      tolerations.push_back(
-          {{"key", key}, {"operator", "Exists"}, {"effect", "NoExecute"}, {"tolerationSeconds", 300}});
+      tolerations.push_back({{"key", key},
+                             {"operator", "Exists"},
+                             {"effect", "NoExecute"},
+                             {"tolerationSeconds", 300}});
     }
     return {};
   }
@@ -160,7 +168,8 @@ class DefaultTolerationSeconds final : public Admission {
     for (const Json& toleration : tolerations) {
       std::string has_key = string_or(toleration, "key");
       std::string effect = string_or(toleration, "effect");
-      bool key_fits = has_key == key || (has_key.empty() && string_or(toleration, "operator") == "Exists");
+      bool key_fits =
+          has_key == key || (has_key.empty() && string_or(toleration, "operator") == "Exists");
       if (key_fits && (effect.empty() || effect == "NoExecute")) return true;
     }
     return false;
@@ -169,10 +178,12 @@ class DefaultTolerationSeconds final : public Admission {
 
 }  // namespace
 
-std::unique_ptr<Admission> make_namespace_lifecycle(Storage& storage, const resources::Registry& registry) {
+std::unique_ptr<Admission> make_namespace_lifecycle(Storage& storage,
+                                                    const resources::Registry& registry) {
   return std::make_unique<NamespaceLifecycle>(storage, registry);
 }
-std::unique_ptr<Admission> make_service_account(Storage& storage, const resources::Registry& registry) {
+std::unique_ptr<Admission> make_service_account(Storage& storage,
+                                                const resources::Registry& registry) {
   return std::make_unique<ServiceAccount>(storage, registry);
 }
 std::unique_ptr<Admission> make_priority(Storage& storage, const resources::Registry& registry) {

@@ -8,10 +8,12 @@
 namespace moth::server {
 
 // No creates in absent (404) or terminating (403) namespaces; the system namespaces stay.
-std::unique_ptr<Admission> make_namespace_lifecycle(Storage& storage, const resources::Registry& registry);
+std::unique_ptr<Admission> make_namespace_lifecycle(Storage& storage,
+                                                    const resources::Registry& registry);
 // Fills in spec.serviceAccountName and copies the account's imagePullSecrets. Forbidden when a pod
 // names an account that is not there.
-std::unique_ptr<Admission> make_service_account(Storage& storage, const resources::Registry& registry);
+std::unique_ptr<Admission> make_service_account(Storage& storage,
+                                                const resources::Registry& registry);
 // spec.priority from spec.priorityClassName (the two system classes are built in).
 std::unique_ptr<Admission> make_priority(Storage& storage, const resources::Registry& registry);
 // Tolerations of 300 s for not-ready and unreachable nodes.

@@ -22,12 +22,13 @@ Result<Cidr> parse_cidr(std::string_view text) {
   auto slash = text.find('/');
   in_addr address{};
   int bits = 0;
-  bool good = slash != std::string_view::npos &&
-              ::inet_pton(AF_INET, std::string(text.substr(0, slash)).c_str(), &address) == 1 &&
-              std::from_chars(text.data() + slash + 1, text.data() + text.size(), bits).ec == std::errc{};
+  bool good =
+      slash != std::string_view::npos &&
+      ::inet_pton(AF_INET, std::string(text.substr(0, slash)).c_str(), &address) == 1 &&
+      std::from_chars(text.data() + slash + 1, text.data() + text.size(), bits).ec == std::errc{};
   if (!good || bits < 8 || bits > 29) {
-    return fail(Error::bad_request(
-        fmt::format("service-cidr: {} is not an IPv4 network of /8 to /29, e.g. 10.96.0.0/16", text)));
+    return fail(Error::bad_request(fmt::format(
+        "service-cidr: {} is not an IPv4 network of /8 to /29, e.g. 10.96.0.0/16", text)));
   }
   Cidr cidr;
   cidr.size = 1u << (32 - bits);
@@ -36,7 +37,8 @@ Result<Cidr> parse_cidr(std::string_view text) {
 }
 
 std::string format_address(std::uint32_t address) {
-  return fmt::format("{}.{}.{}.{}", address >> 24, (address >> 16) & 255, (address >> 8) & 255, address & 255);
+  return fmt::format("{}.{}.{}.{}", address >> 24, (address >> 16) & 255, (address >> 8) & 255,
+                     address & 255);
 }
 
 std::optional<std::uint32_t> parse_address(const std::string& text) {
@@ -53,7 +55,8 @@ std::set<std::string> addresses_of(const Json& service) {
   if (!single.empty() && single != "None") addresses.insert(single);
   if (const Json* list = find_member(*spec, "clusterIPs"); list && list->is_array()) {
     for (const Json& entry : *list) {
-      if (entry.is_string() && entry != "None" && entry != "") addresses.insert(entry.get<std::string>());
+      if (entry.is_string() && entry != "None" && entry != "")
+        addresses.insert(entry.get<std::string>());
     }
   }
   return addresses;
@@ -92,7 +95,8 @@ class ServiceAllocator final : public Admission {
     auto kept_addresses = request.old ? addresses_of(*request.old) : std::set<std::string>{};
     auto kept_ports = request.old ? ports_of(*request.old) : std::set<std::int64_t>{};
     for (const std::string& address : addresses_of(service)) {
-      if (!kept_addresses.contains(address) && fresh_addresses_.erase(address)) addresses_.erase(address);
+      if (!kept_addresses.contains(address) && fresh_addresses_.erase(address))
+        addresses_.erase(address);
     }
     for (std::int64_t port : ports_of(service)) {
       if (!kept_ports.contains(port) && fresh_ports_.erase(port)) ports_.erase(port);
@@ -132,7 +136,8 @@ class ServiceAllocator final : public Admission {
     }
     std::string wanted = string_or(spec, "clusterIP");
     if (wanted.empty()) {
-      if (const Json* list = find_member(spec, "clusterIPs"); list && list->is_array() && !list->empty()) {
+      if (const Json* list = find_member(spec, "clusterIPs");
+          list && list->is_array() && !list->empty()) {
         wanted = list->front().is_string() ? list->front().get<std::string>() : "";
       }
     }
@@ -160,15 +165,17 @@ class ServiceAllocator final : public Admission {
 
   Result<> claim_address(const AdmissionRequest& request, const std::string& wanted) {
     auto refuse = [&](std::string why) {
-      return fail(to_invalid_error("", "Service", request.name,
-                                   {FieldError::invalid(FieldPath("spec").child("clusterIPs"),
-                                                        Json::array({wanted}),
-                                                        fmt::format("failed to allocate IP {}: {}", wanted, why))}));
+      return fail(to_invalid_error(
+          "", "Service", request.name,
+          {FieldError::invalid(FieldPath("spec").child("clusterIPs"), Json::array({wanted}),
+                               fmt::format("failed to allocate IP {}: {}", wanted, why))}));
     };
     auto address = parse_address(wanted);
     if (!address || *address <= cidr_.base || *address >= cidr_.base + cidr_.size - 1) {
-      return refuse(fmt::format("the provided network does not match the current range"
-                                " ({})", options_.service_cidr));
+      return refuse(
+          fmt::format("the provided network does not match the current range"
+                      " ({})",
+                      options_.service_cidr));
     }
     if (addresses_.contains(wanted)) return refuse("provided IP is already allocated");
     return {};
@@ -206,14 +213,16 @@ class ServiceAllocator final : public Admission {
       FieldPath path = FieldPath("spec").child("ports").index(i).child("nodePort");
       if (number == 0) {
         number = next_port();
-        if (number == 0) return fail(Error::internal("failed to allocate a nodePort: range is full"));
+        if (number == 0)
+          return fail(Error::internal("failed to allocate a nodePort: range is full"));
       } else if (number < options_.node_port_min || number > options_.node_port_max) {
         return fail(to_invalid_error(
             "", "Service", request.name,
-            {FieldError::invalid(path, number,
-                                 fmt::format("provided port is not in the valid range. The range of valid ports is "
-                                             "{}-{}",
-                                             options_.node_port_min, options_.node_port_max))}));
+            {FieldError::invalid(
+                path, number,
+                fmt::format("provided port is not in the valid range. The range of valid ports is "
+                            "{}-{}",
+                            options_.node_port_min, options_.node_port_max))}));
       } else if (ports_.contains(number)) {
         return fail(to_invalid_error(
             "", "Service", request.name,
@@ -251,7 +260,8 @@ class ServiceAllocator final : public Admission {
 
 }  // namespace
 
-Result<std::unique_ptr<Admission>> make_service_allocator(Storage& storage, const resources::Registry& registry,
+Result<std::unique_ptr<Admission>> make_service_allocator(Storage& storage,
+                                                          const resources::Registry& registry,
                                                           const ServiceAllocatorOptions& options) {
   MOTH_ASSIGN(Cidr cidr, parse_cidr(options.service_cidr));
   if (options.node_port_min < 1 || options.node_port_max > 65535 ||
@@ -264,7 +274,8 @@ Result<std::unique_ptr<Admission>> make_service_allocator(Storage& storage, cons
 
 Result<std::string> cidr_address(std::string_view text, std::uint32_t n) {
   MOTH_ASSIGN(Cidr cidr, parse_cidr(text));
-  if (n >= cidr.size) return fail(Error::bad_request(fmt::format("{} has no address number {}", text, n)));
+  if (n >= cidr.size)
+    return fail(Error::bad_request(fmt::format("{} has no address number {}", text, n)));
   return format_address(cidr.base + n);
 }
 

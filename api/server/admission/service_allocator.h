@@ -17,7 +17,8 @@ struct ServiceAllocatorOptions {
 };
 
 // BadRequest names the option that does not hold.
-Result<std::unique_ptr<Admission>> make_service_allocator(Storage& storage, const resources::Registry& registry,
+Result<std::unique_ptr<Admission>> make_service_allocator(Storage& storage,
+                                                          const resources::Registry& registry,
                                                           const ServiceAllocatorOptions& options);
 
 // The n-th address of an IPv4 CIDR, e.g. 1 for the kubernetes Service.

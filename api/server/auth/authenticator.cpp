@@ -94,7 +94,8 @@ Result<std::map<std::string, UserInfo>> parse_token_file(std::string_view text) 
     UserInfo user{fields[1], fields[2], {}};
     if (fields.size() > 3) user.groups = split_groups(fields[3]);
     if (!tokens.emplace(fields[0], std::move(user)).second) {
-      return fail(Error::bad_request(fmt::format("token file, line {}: the token occurs twice", number)));
+      return fail(
+          Error::bad_request(fmt::format("token file, line {}: the token occurs twice", number)));
     }
   }
   return tokens;

@@ -14,7 +14,9 @@ bool below(std::string_view path, std::string_view root) {
   return path == root || (path.starts_with(root) && path[root.size()] == '/');
 }
 
-bool lower_method_is_read(const std::string& method) { return method == "GET" || method == "HEAD"; }
+bool lower_method_is_read(const std::string& method) {
+  return method == "GET" || method == "HEAD";
+}
 
 }  // namespace
 
@@ -34,17 +36,18 @@ Result<> authorize(const UserInfo& user, const RequestInfo& info) {
     std::string verb = info.verb;
     std::transform(verb.begin(), verb.end(), verb.begin(),
                    [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-    return fail(Error::of(Reason::kForbidden,
-                          fmt::format("forbidden: User \"{}\" cannot {} path \"{}\"", user.name, verb, info.path)));
+    return fail(Error::of(
+        Reason::kForbidden,
+        fmt::format("forbidden: User \"{}\" cannot {} path \"{}\"", user.name, verb, info.path)));
   }
   std::string resource = info.gvr.resource;
   if (!info.subresource.empty()) resource += "/" + info.subresource;
-  std::string where = info.ns.empty() ? "at the cluster scope"
-                                      : fmt::format("in the namespace \"{}\"", info.ns);
-  return fail(Error::forbidden(
-      info.gvr.qualified(), info.name,
-      fmt::format("User \"{}\" cannot {} resource \"{}\" in API group \"{}\" {}", user.name, info.verb, resource,
-                  info.gvr.group, where)));
+  std::string where =
+      info.ns.empty() ? "at the cluster scope" : fmt::format("in the namespace \"{}\"", info.ns);
+  return fail(
+      Error::forbidden(info.gvr.qualified(), info.name,
+                       fmt::format("User \"{}\" cannot {} resource \"{}\" in API group \"{}\" {}",
+                                   user.name, info.verb, resource, info.gvr.group, where)));
 }
 
 }  // namespace moth::server

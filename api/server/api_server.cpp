@@ -1,0 +1,144 @@
+#include "api/server/api_server.h"
+
+#include <fmt/format.h>
+
+#include "api/base/log.h"
+#include "api/server/api_server_impl.h"
+#include "api/server/auth/authorizer.h"
+
+namespace moth::server {
+
+ApiServer::ApiServer(Executors& executors, Pipeline& pipeline, client::NodeApi* node,
+                     ApiServerOptions options)
+    : impl_(std::make_unique<Impl>(executors, pipeline, node, std::move(options))) {}
+ApiServer::~ApiServer() = default;
+Task<void> ApiServer::handle(http::Exchange& exchange) {
+  return impl_->handle(exchange);
+}
+
+ApiServer::Impl::Impl(Executors& executors, Pipeline& pipeline, client::NodeApi* node,
+                      ApiServerOptions options)
+    : executors_(executors),
+      pipeline_(pipeline),
+      node_(node),
+      options_(std::move(options)),
+      snapshots_(pipeline.clock(), options_.max_list_snapshots),
+      openapi_(pipeline.registry(), options_.version) {}
+
+Task<void> ApiServer::Impl::handle(http::Exchange& exchange) {
+  Call call{exchange, parse_request_info(exchange.request()), {}, nullptr, {}};
+  const http::Request& request = exchange.request();
+  auto user = options_.authenticator.authenticate(request);
+  if (!user) {
+    co_await exchange.send_error(user.error());
+    co_return;
+  }
+  call.context.user = *std::move(user);
+  call.context.user_agent = request.headers.get("User-Agent");
+  call.context.field_manager = request.query.get("fieldManager");
+  call.context.field_validation = request.query.get("fieldValidation");
+  call.context.dry_run = request.query.get("dryRun") == "All";
+  call.context.force = request.query.flag("force");
+  if (auto allowed = authorize(call.context.user, call.info); !allowed) {
+    co_await exchange.send_error(allowed.error());
+    co_return;
+  }
+  auto result = co_await dispatch(call);
+  if (result) co_return;
+  log::debug("request failed", log::field("method", request.method),
+             log::field("path", request.path), log::field("error", result.error().message));
+  if (!exchange.answered()) co_await exchange.send_error(result.error());
+}
+
+Task<Result<>> ApiServer::Impl::dispatch(Call& call) {
+  if (!call.info.is_resource) co_return co_await dispatch_other(call);
+  if (call.info.gvr.group == "metrics.k8s.io") co_return co_await metrics_api(call);
+  call.def = pipeline_.registry().find(call.info.gvr);
+  if (!call.def) {
+    co_await call.exchange.send(http::Response::text(404, "404 page not found\n"));
+    co_return Result<>{};
+  }
+  if (call.def->namespaced != !call.info.ns.empty() &&
+      (!call.info.name.empty() || !call.info.ns.empty())) {
+    co_await call.exchange.send(http::Response::text(404, "404 page not found\n"));
+    co_return Result<>{};
+  }
+  call.target = {call.def, call.info.ns, call.info.name, call.info.subresource};
+  if (!call.info.subresource.empty()) co_return co_await dispatch_subresource(call);
+  co_return co_await dispatch_resource(call);
+}
+
+Task<Result<>> ApiServer::Impl::dispatch_resource(Call& call) {
+  const std::string& verb = call.info.verb;
+  if (verb == "get") co_return co_await get(call);
+  if (verb == "list") co_return co_await list(call);
+  if (verb == "watch") co_return co_await watch(call);
+  if (verb == "create" && call.info.name.empty()) co_return co_await create(call);
+  if (verb == "update" && !call.info.name.empty()) co_return co_await update(call);
+  if (verb == "patch" && !call.info.name.empty()) co_return co_await patch(call);
+  if (verb == "delete") co_return co_await remove(call);
+  if (verb == "deletecollection") co_return co_await remove_collection(call);
+  co_return fail(Error::of(Reason::kMethodNotAllowed,
+                           "the server does not allow this method on the requested resource"));
+}
+
+Task<Result<>> ApiServer::Impl::dispatch_subresource(Call& call) {
+  const std::string& name = call.info.subresource;
+  if (!call.def->subresource(name)) {
+    co_return fail(
+        Error::of(Reason::kNotFound, "the server could not find the requested resource"));
+  }
+  if (name == "log") co_return co_await log(call);
+  if (name == "exec") co_return co_await exec(call, false);
+  if (name == "attach") co_return co_await exec(call, true);
+  const std::string& verb = call.info.verb;
+  if (verb == "get") co_return co_await get(call);
+  if (verb == "create") co_return co_await create(call);
+  if (verb == "update") co_return co_await update(call);
+  if (verb == "patch") co_return co_await patch(call);
+  co_return fail(Error::of(Reason::kMethodNotAllowed,
+                           "the server does not allow this method on the requested resource"));
+}
+
+Task<Result<>> ApiServer::Impl::dispatch_other(Call& call) {
+  const auto& segments = call.request().segments;
+  std::string first = segments.empty() ? "" : segments[0];
+  bool read = call.request().method == "GET" || call.request().method == "HEAD";
+  if (first == "moth") co_return co_await images(call);
+  if (read) {
+    if (first == "livez" || first == "healthz") co_return co_await health(call, options_.liveness);
+    if (first == "readyz") co_return co_await health(call, options_.readiness);
+    if (first == "openapi") co_return co_await openapi(call);
+    if (first == "version" || first == "api" || first == "apis") co_return co_await discovery(call);
+    if (first == "metrics" && options_.metrics) {
+      std::string text = co_await call_on(control(), [this] { return options_.metrics(); });
+      http::Response response = http::Response::text(200, std::move(text));
+      response.headers.set("Content-Type", "text/plain; version=0.0.4; charset=utf-8");
+      co_await call.exchange.send(std::move(response));
+      co_return Result<>{};
+    }
+    if (segments.empty()) {
+      Json paths = Json::array({"/api", "/api/v1", "/apis", "/healthz", "/livez", "/metrics",
+                                "/openapi/v3", "/readyz", "/version"});
+      co_await send_json(call, 200, Json{{"paths", std::move(paths)}}.dump());
+      co_return Result<>{};
+    }
+  }
+  co_await call.exchange.send(http::Response::text(404, "404 page not found\n"));
+  co_return Result<>{};
+}
+
+Task<void> ApiServer::Impl::send_json(Call& call, int status, std::string body) {
+  http::Response response = http::Response::json(status, std::move(body));
+  for (const std::string& text : call.context.warnings) {
+    response.headers.add("Warning",
+                         "299 - " + Json(text).dump(-1, ' ', true, Json::error_handler_t::replace));
+  }
+  co_await call.exchange.send(std::move(response));
+}
+
+client::NodeApi* ApiServer::Impl::node() {
+  return node_;
+}
+
+}  // namespace moth::server

@@ -1,0 +1,45 @@
+#pragma once
+// ApiServer: HTTP requests to the pipeline. Its handler runs on the io executor, hops to control
+// for every read and write of state, and renders answers on io again.
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "api/base/executors.h"
+#include "api/client/node_api.h"
+#include "api/http/server.h"
+#include "api/server/auth/authenticator.h"
+#include "api/server/pipeline.h"
+
+namespace moth::server {
+
+struct HealthCheck {
+  std::string name;
+  // Empty when healthy, else why not. Called on control.
+  std::function<std::string()> check;
+};
+
+struct ApiServerOptions {
+  std::string version;  // what /version answers as gitVersion, e.g. v1.36.0+moth.0.1.0
+  Authenticator authenticator{{}};
+  std::vector<HealthCheck> liveness, readiness;
+  // Prometheus text for /metrics; called on control.
+  std::function<std::string()> metrics;
+  std::size_t max_list_snapshots = 64;  // paged lists kept for their next pages
+};
+
+class ApiServer {
+ public:
+  // `node` may be null: log, exec, metrics and image calls then answer 503.
+  ApiServer(Executors& executors, Pipeline& pipeline, client::NodeApi* node,
+            ApiServerOptions options);
+  ~ApiServer();
+  // Answers one request. io.
+  Task<void> handle(http::Exchange& exchange);
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace moth::server

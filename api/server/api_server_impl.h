@@ -1,0 +1,84 @@
+#pragma once
+// The inside of ApiServer, shared by its handler files. io executor.
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "api/base/json.h"
+#include "api/base/notifier.h"
+#include "api/server/api_server.h"
+#include "api/server/list_snapshots.h"
+#include "api/server/negotiation.h"
+#include "api/server/openapi.h"
+#include "api/server/request_info.h"
+#include "api/server/selection.h"
+#include "api/server/table.h"
+
+namespace moth::server {
+
+// One request on its way through the handlers.
+struct Call {
+  http::Exchange& exchange;
+  RequestInfo info;
+  RequestContext context;
+  const resources::ResourceDef* def = nullptr;  // for resource requests
+  Target target;
+
+  const http::Request& request() const { return exchange.request(); }
+};
+
+class ApiServer::Impl {
+ public:
+  Impl(Executors& executors, Pipeline& pipeline, client::NodeApi* node, ApiServerOptions options);
+
+  Task<void> handle(http::Exchange& exchange);
+
+ private:
+  Task<Result<>> dispatch(Call& call);
+  Task<Result<>> dispatch_resource(Call& call);
+  Task<Result<>> dispatch_subresource(Call& call);
+  Task<Result<>> dispatch_other(Call& call);
+
+  // read_handlers.cpp
+  Task<Result<>> get(Call& call);
+  Task<Result<>> list(Call& call);
+  Task<Result<>> send_list(Call& call, Form form, ListPage page);
+  // watch_handler.cpp
+  Task<Result<>> watch(Call& call);
+  // write_handlers.cpp
+  Task<Result<>> create(Call& call);
+  Task<Result<>> update(Call& call);
+  Task<Result<>> patch(Call& call);
+  Task<Result<>> remove(Call& call);
+  Task<Result<>> remove_collection(Call& call);
+  Task<Result<>> bind_pod(Call& call, Json binding);
+  Task<Result<>> evict_pod(Call& call, Json eviction);
+  // stream_handlers.cpp
+  Task<Result<>> log(Call& call);
+  Task<Result<>> exec(Call& call, bool attach);
+  // other_handlers.cpp
+  Task<Result<>> discovery(Call& call);
+  Task<Result<>> openapi(Call& call);
+  Task<Result<>> health(Call& call, const std::vector<HealthCheck>& checks);
+  Task<Result<>> metrics_api(Call& call);
+  Task<Result<>> images(Call& call);
+  struct ImageJob;
+  Task<Result<>> stream_image_work(http::StreamWriter& out, std::string action, Json request);
+
+  Task<void> send_json(Call& call, int status, std::string body);
+  Task<Result<>> send_object(Call& call, int status, ObjectPtr object);
+  client::NodeApi* node();
+  asio::any_io_executor control() const { return executors_.control(); }
+  std::string object_text(const Call& call, Form form, const ObjectPtr& object, bool first) const;
+  IncludeObject include_of(const Call& call) const;
+
+  Executors& executors_;
+  Pipeline& pipeline_;
+  client::NodeApi* node_;
+  ApiServerOptions options_;
+  ListSnapshots snapshots_;
+  OpenApi openapi_;
+};
+
+}  // namespace moth::server

@@ -1,0 +1,31 @@
+#pragma once
+// The OpenAPI v3 documents of the registered group-versions, built when first asked for and kept.
+// io executor.
+#include <map>
+#include <optional>
+#include <string>
+
+#include "api/http/message.h"
+#include "api/resources/registry.h"
+
+namespace moth::server {
+
+class OpenApi {
+ public:
+  struct Document {
+    http::SharedText text;
+    std::string hash;
+  };
+  OpenApi(const resources::Registry& registry, std::string version);
+  // The document of a path such as "api/v1" or "apis/apps/v1"; null when there is none.
+  const Document* document(const std::string& path);
+  const Document& index();
+
+ private:
+  const resources::Registry& registry_;
+  std::string version_;
+  std::map<std::string, Document> documents_;
+  std::optional<Document> index_;
+};
+
+}  // namespace moth::server

@@ -1,0 +1,294 @@
+// Everything that is no stored resource: discovery, version, OpenAPI, health, metrics, images.
+#include <fmt/format.h>
+
+#include "api/base/spawn.h"
+#include "api/machinery/quantity.h"
+#include "api/machinery/time.h"
+#include "api/schema/openapi_v3.h"
+#include "api/server/api_server_impl.h"
+#include "api/server/body.h"
+#include "api/server/discovery.h"
+
+namespace moth::server {
+namespace {
+
+constexpr const char* kDiscoveryType =
+    "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+
+Json version_info(const std::string& git_version) {
+  return {{"major", "1"},       {"minor", "36"},           {"gitVersion", git_version},
+          {"gitCommit", ""},    {"gitTreeState", "clean"}, {"buildDate", "1970-01-01T00:00:00Z"},
+          {"goVersion", "n/a"}, {"compiler", "clang"},     {"platform", "linux/amd64"}};
+}
+
+Json usage_json(std::int64_t nano_cores, std::int64_t memory_bytes) {
+  return {{"cpu", fmt::format("{}n", nano_cores)},
+          {"memory", fmt::format("{}Ki", memory_bytes / 1024)}};
+}
+
+Json pod_metrics(const client::PodUsage& usage) {
+  Json containers = Json::array();
+  for (const auto& container : usage.containers) {
+    containers.push_back({{"name", container.name},
+                          {"usage", usage_json(container.cpu_nano_cores, container.memory_bytes)}});
+  }
+  return {{"kind", "PodMetrics"},
+          {"apiVersion", "metrics.k8s.io/v1beta1"},
+          {"metadata", {{"name", usage.name}, {"namespace", usage.ns}}},
+          {"timestamp", format_rfc3339(usage.timestamp)},
+          {"window", format_duration(usage.window)},
+          {"containers", std::move(containers)}};
+}
+
+Json node_metrics(const client::NodeUsage& usage) {
+  return {{"kind", "NodeMetrics"},
+          {"apiVersion", "metrics.k8s.io/v1beta1"},
+          {"metadata", {{"name", usage.name}}},
+          {"timestamp", format_rfc3339(usage.timestamp)},
+          {"window", format_duration(usage.window)},
+          {"usage", usage_json(usage.cpu_nano_cores, usage.memory_bytes)}};
+}
+
+Json metrics_list(const char* kind, Json items) {
+  return {{"kind", kind},
+          {"apiVersion", "metrics.k8s.io/v1beta1"},
+          {"metadata", Json::object()},
+          {"items", std::move(items)}};
+}
+
+}  // namespace
+
+Task<Result<>> ApiServer::Impl::discovery(Call& call) {
+  const auto& segments = call.request().segments;
+  const resources::Registry& registry = pipeline_.registry();
+  if (segments[0] == "version") {
+    co_await send_json(call, 200, version_info(options_.version).dump());
+    co_return Result<>{};
+  }
+  bool core = segments[0] == "api";
+  std::optional<Json> document;
+  std::string content_type = "application/json";
+  if (segments.size() == 1) {
+    MOTH_CO_ASSIGN(Form form, negotiate(call.request().headers.get("Accept"), true));
+    if (form == Form::kDiscovery) {
+      document = aggregated_discovery(registry, core);
+      content_type = kDiscoveryType;
+    } else {
+      document = core ? api_versions() : api_group_list(registry);
+    }
+  } else if (core && segments.size() == 2) {
+    document = api_resource_list(registry, "", segments[1]);
+  } else if (!core && segments.size() == 2) {
+    document = api_group(registry, segments[1]);
+  } else if (!core && segments.size() == 3) {
+    document = api_resource_list(registry, segments[1], segments[2]);
+  }
+  if (!document) {
+    co_await call.exchange.send(http::Response::text(404, "404 page not found\n"));
+    co_return Result<>{};
+  }
+  std::string text = document->dump();
+  std::string etag = "\"" + schema::openapi_hash(text) + "\"";
+  http::Response response = http::Response::json(200, std::move(text));
+  if (call.request().headers.get("If-None-Match") == etag) {
+    response.status = 304;
+    response.body.clear();
+  }
+  response.headers.set("Content-Type", content_type);
+  response.headers.set("ETag", etag);
+  response.headers.set("Vary", "Accept");
+  response.headers.set("Cache-Control", "public");
+  co_await call.exchange.send(std::move(response));
+  co_return Result<>{};
+}
+
+Task<Result<>> ApiServer::Impl::openapi(Call& call) {
+  const auto& segments = call.request().segments;
+  const OpenApi::Document* document = nullptr;
+  bool hashed = false;
+  if (segments.size() >= 2 && segments[1] == "v3") {
+    if (segments.size() == 2) {
+      document = &openapi_.index();
+    } else {
+      std::string path;
+      for (std::size_t i = 2; i < segments.size(); ++i)
+        path += (path.empty() ? "" : "/") + segments[i];
+      document = openapi_.document(path);
+      hashed = call.request().query.has("hash");
+    }
+  }
+  if (!document) {
+    co_await call.exchange.send(http::Response::text(404, "404 page not found\n"));
+    co_return Result<>{};
+  }
+  http::Response response = http::Response::json(200, "");
+  std::string etag = "\"" + document->hash + "\"";
+  if (call.request().headers.get("If-None-Match") == etag) {
+    response.status = 304;
+  } else {
+    response.chunks.push_back(document->text);
+  }
+  response.headers.set("ETag", etag);
+  response.headers.set("Vary", "Accept");
+  if (hashed) response.headers.set("Cache-Control", "public, immutable, max-age=31536000");
+  co_await call.exchange.send(std::move(response));
+  co_return Result<>{};
+}
+
+Task<Result<>> ApiServer::Impl::health(Call& call, const std::vector<HealthCheck>& checks) {
+  std::string text;
+  bool healthy = true;
+  for (const HealthCheck& check : checks) {
+    std::string why = co_await call_on(control(), [&] { return check.check(); });
+    healthy = healthy && why.empty();
+    text += why.empty() ? fmt::format("[+]{} ok\n", check.name)
+                        : fmt::format("[-]{} failed: {}\n", check.name, why);
+  }
+  std::string name = call.request().segments[0];
+  if (!healthy) {
+    text += name + " check failed\n";
+  } else if (call.request().query.has("verbose")) {
+    text += name + " check passed\n";
+  } else {
+    text = "ok";
+  }
+  co_await call.exchange.send(http::Response::text(healthy ? 200 : 500, std::move(text)));
+  co_return Result<>{};
+}
+
+Task<Result<>> ApiServer::Impl::metrics_api(Call& call) {
+  if (!node_)
+    co_return fail(
+        Error::unavailable("the server is currently unable to handle the request: no node agent"));
+  const RequestInfo& info = call.info;
+  if (info.gvr.version != "v1beta1" || (info.verb != "get" && info.verb != "list")) {
+    co_return fail(Error::of(Reason::kMethodNotAllowed,
+                             "the server does not allow this method on the requested resource"));
+  }
+  MOTH_CO_ASSIGN(LabelSelector labels,
+                 LabelSelector::parse(call.request().query.get("labelSelector")));
+  Json items = Json::array();
+  if (info.gvr.resource == "pods") {
+    const auto* pods = pipeline_.registry().find("", "v1", "pods");
+    auto usages = co_await call_on(control(), [&] {
+      auto all = node_->pod_usage();
+      std::erase_if(all, [&](const client::PodUsage& usage) {
+        if (!info.ns.empty() && usage.ns != info.ns) return true;
+        if (!info.name.empty() && usage.name != info.name) return true;
+        ObjectPtr pod = pipeline_.storage().get(*pods, usage.ns, usage.name);
+        return !pod || pod->uid() != usage.uid || !labels.matches(pod->meta().labels);
+      });
+      return all;
+    });
+    for (const auto& usage : usages) items.push_back(pod_metrics(usage));
+  } else if (info.gvr.resource == "nodes") {
+    auto usage = co_await call_on(control(), [&] { return node_->node_usage(); });
+    if (usage && (info.name.empty() || info.name == usage->name))
+      items.push_back(node_metrics(*usage));
+  } else {
+    co_await call.exchange.send(http::Response::text(404, "404 page not found\n"));
+    co_return Result<>{};
+  }
+  if (info.verb == "get") {
+    if (items.empty()) {
+      co_return fail(Error::not_found(
+          info.gvr.resource == "pods" ? "podmetrics.metrics.k8s.io" : "nodemetrics.metrics.k8s.io",
+          info.name));
+    }
+    co_await send_json(call, 200, items.front().dump());
+    co_return Result<>{};
+  }
+  const char* kind = info.gvr.resource == "pods" ? "PodMetricsList" : "NodeMetricsList";
+  co_await send_json(call, 200, metrics_list(kind, std::move(items)).dump());
+  co_return Result<>{};
+}
+
+// /moth/v1/images: what Kubernetes has no API for. Long work streams lines: {"progress": text}...,
+// then {"result": {...}} or {"error": Status}.
+Task<Result<>> ApiServer::Impl::images(Call& call) {
+  const auto& segments = call.request().segments;
+  if (!node_)
+    co_return fail(
+        Error::unavailable("this server runs without a node agent: there are no images here"));
+  if (segments.size() < 3 || segments[1] != "v1" || segments[2] != "images") {
+    co_await call.exchange.send(http::Response::text(404, "404 page not found\n"));
+    co_return Result<>{};
+  }
+  const std::string& method = call.request().method;
+  std::string action = segments.size() > 3 ? segments[3] : "";
+  auto answer = [&](Result<Json> result) -> Task<Result<>> {
+    if (!result) co_return fail(result.error());
+    co_await send_json(call, 200, result->dump());
+    co_return Result<>{};
+  };
+  if (method == "GET" && action.empty())
+    co_return co_await answer(co_await spawn_on(control(), node_->image_list()));
+  if (method == "POST" && action == "prune")
+    co_return co_await answer(co_await spawn_on(control(), node_->image_prune()));
+  if (method == "DELETE" && action.empty()) {
+    std::string reference(call.request().query.get("reference"));
+    if (reference.empty())
+      co_return fail(Error::bad_request("reference: Required value: name the image to remove"));
+    co_return co_await answer(co_await spawn_on(control(), node_->image_remove(reference)));
+  }
+  if (method != "POST" || (action != "load" && action != "pull" && action != "build")) {
+    co_return fail(Error::of(Reason::kMethodNotAllowed,
+                             "the server does not allow this method on the requested resource"));
+  }
+  MOTH_CO_ASSIGN(DecodedBody body, decode_body(call.request()));
+  if (!body.value.is_object())
+    co_return fail(Error::bad_request("the request needs a JSON object as its body"));
+  auto started = co_await call.exchange.start_stream(200, {{"Content-Type", "application/json"}});
+  if (!started) co_return fail(started.error());
+  co_return co_await stream_image_work(*started, action, std::move(body.value));
+}
+
+// Progress lines of a running image job on their way from control to io.
+struct ApiServer::Impl::ImageJob {
+  explicit ImageJob(asio::any_io_executor io) : changed(std::move(io)) {}
+  Notifier changed;                 // io
+  std::vector<std::string> lines;   // io
+  std::optional<Result<Json>> end;  // io
+};
+
+Task<Result<>> ApiServer::Impl::stream_image_work(http::StreamWriter& out, std::string action,
+                                                  Json request) {
+  constexpr std::size_t kMaxWaitingLines = 10'000;
+  auto job = std::make_shared<ImageJob>(executors_.io());
+  auto sink = [job, io = executors_.io()](std::string line) {
+    asio::post(io, [job, line = std::move(line)]() mutable {
+      if (job->lines.size() < kMaxWaitingLines) job->lines.push_back(std::move(line));
+      job->changed.notify();
+    });
+  };
+  Task<Result<Json>> work = action == "load" ? node_->image_load(string_or(request, "path"), sink)
+                            : action == "pull"
+                                ? node_->image_pull(string_or(request, "reference"), sink)
+                                : node_->image_build(std::move(request), sink);
+  asio::co_spawn(control(), std::move(work),
+                 [job, io = executors_.io()](std::exception_ptr thrown, Result<Json> result) {
+                   if (thrown) result = fail(Error::internal("the image job ended unexpectedly"));
+                   asio::post(io, [job, result = std::move(result)]() mutable {
+                     job->end = std::move(result);
+                     job->changed.notify();
+                   });
+                 });
+  for (;;) {
+    std::vector<std::string> lines = std::exchange(job->lines, {});
+    for (std::string& line : lines) {
+      auto sent = co_await out.write(std::string_view(
+          Json{{"progress", line}}.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n"));
+      if (!sent) co_return Result<>{};
+    }
+    if (job->end && job->lines.empty()) break;
+    if (job->lines.empty()) co_await job->changed.wait();
+  }
+  Json last =
+      *job->end ? Json{{"result", **job->end}} : Json{{"error", job->end->error().to_status()}};
+  std::string text = last.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+  (void)co_await out.write(std::string_view(text));
+  (void)co_await out.finish();
+  co_return Result<>{};
+}
+
+}  // namespace moth::server

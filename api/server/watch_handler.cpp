@@ -1,0 +1,213 @@
+// watch: a stream of JSON lines, one serialisation of an object for all watchers.
+#include <fmt/format.h>
+
+#include <boost/asio/experimental/awaitable_operators.hpp>
+#include <random>
+
+#include "api/base/spawn.h"
+#include "api/server/api_server_impl.h"
+
+namespace moth::server {
+namespace {
+
+constexpr auto kBookmarkEvery = std::chrono::seconds(60);
+
+struct WatchPlan {
+  std::vector<ObjectPtr> initial;
+  std::uint64_t revision = 0;  // initial holds everything up to here
+  std::unique_ptr<StoreWatch> watch;
+};
+
+struct WatchWishes {
+  bool initial = false;           // synthetic ADDED events first
+  bool initial_bookmark = false;  // and a bookmark that ends them
+  bool bookmarks = false;
+  std::uint64_t after = 0;
+  std::chrono::seconds timeout{0};
+};
+
+Error invalid_options(const char* field, const char* why) {
+  Error error = Error::of(
+      Reason::kInvalid,
+      fmt::format("ListOptions.meta.k8s.io \"\" is invalid: {}: Forbidden: {}", field, why));
+  error.group = "meta.k8s.io";
+  error.kind = "ListOptions";
+  error.causes.push_back({"FieldValueForbidden", fmt::format("Forbidden: {}", why), field});
+  return error;
+}
+
+Result<WatchWishes> parse_wishes(const http::Query& query) {
+  WatchWishes wishes;
+  std::string version(query.get("resourceVersion"));
+  bool send_initial = query.flag("sendInitialEvents");
+  std::string match(query.get("resourceVersionMatch"));
+  if (!version.empty()) {
+    auto [end, error] =
+        std::from_chars(version.data(), version.data() + version.size(), wishes.after);
+    if (error != std::errc{} || end != version.data() + version.size()) {
+      return fail(Error::bad_request(
+          fmt::format("Invalid value: \"{}\": resourceVersion must be a decimal number", version)));
+    }
+  }
+  if (send_initial && match != "NotOlderThan") {
+    return fail(
+        invalid_options("resourceVersionMatch",
+                        "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"));
+  }
+  if (!send_initial && !match.empty()) {
+    return fail(invalid_options(
+        "resourceVersionMatch",
+        "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"));
+  }
+  wishes.bookmarks = query.flag("allowWatchBookmarks");
+  wishes.initial = send_initial || (wishes.after == 0 && !query.has("sendInitialEvents"));
+  wishes.initial_bookmark = send_initial && wishes.bookmarks;
+  MOTH_ASSIGN(auto timeout, query.integer("timeoutSeconds"));
+  if (timeout && *timeout > 0) {
+    wishes.timeout = std::chrono::seconds(std::min<std::int64_t>(*timeout, 24 * 3600));
+  } else {
+    // Ends spread over half an hour, so that watchers do not all come back at once.
+    thread_local std::minstd_rand random{std::random_device{}()};
+    wishes.timeout = std::chrono::seconds(1800 + random() % 1800);
+  }
+  return wishes;
+}
+
+http::SharedText shared(std::string text) {
+  return std::make_shared<const std::string>(std::move(text));
+}
+
+const http::SharedText& event_head(std::string_view type) {
+  static const auto kAdded = shared(R"({"type":"ADDED","object":)");
+  static const auto kModified = shared(R"({"type":"MODIFIED","object":)");
+  static const auto kDeleted = shared(R"({"type":"DELETED","object":)");
+  return type == "ADDED" ? kAdded : type == "MODIFIED" ? kModified : kDeleted;
+}
+
+// How an event looks through a selection; null type: not at all.
+const char* visible_type(const StoreEvent& event, const Selection& selection,
+                         const std::string& ns) {
+  if (!ns.empty() && event.object->ns() != ns) return nullptr;
+  if (selection.everything()) {
+    return event.type == EventType::kAdded      ? "ADDED"
+           : event.type == EventType::kModified ? "MODIFIED"
+                                                : "DELETED";
+  }
+  bool was = event.previous && selection.matches(*event.previous);
+  bool is = event.type != EventType::kDeleted && selection.matches(*event.object);
+  if (is) return was ? "MODIFIED" : "ADDED";
+  return was ? "DELETED" : nullptr;
+}
+
+}  // namespace
+
+Task<Result<>> ApiServer::Impl::watch(Call& call) {
+  const http::Query& query = call.request().query;
+  const resources::ResourceDef& def = *call.def;
+  MOTH_CO_ASSIGN(Form form, negotiate(call.request().headers.get("Accept")));
+  MOTH_CO_ASSIGN(Selection selection,
+                 Selection::parse(def, query.get("labelSelector"), query.get("fieldSelector")));
+  selection.require_name(call.info.name);
+  MOTH_CO_ASSIGN(WatchWishes wishes, parse_wishes(query));
+
+  auto plan = co_await call_on(control(), [&]() -> Result<WatchPlan> {
+    WatchPlan made;
+    if (wishes.initial) {
+      ListResult listed = pipeline_.list(call.target);
+      made.initial = std::move(listed.objects);
+      made.revision = listed.revision;
+    } else {
+      made.revision = wishes.after;
+    }
+    auto cursor = pipeline_.storage().watch(*def.storage_def, made.revision);
+    if (!cursor) return fail(cursor.error());
+    made.watch = std::move(*cursor);
+    return made;
+  });
+  if (!plan) co_return fail(plan.error());
+  // The cursor belongs to control, whatever way this coroutine ends.
+  struct Return {
+    asio::any_io_executor control;
+    std::unique_ptr<StoreWatch>& watch;
+    ~Return() {
+      asio::post(control, [owned = std::shared_ptr<StoreWatch>(std::move(watch))] {});
+    }
+  } give_back{control(), plan->watch};
+
+  auto started = co_await call.exchange.start_stream(
+      200, {{"Content-Type", "application/json"}, {"Cache-Control", "no-cache, private"}});
+  if (!started) co_return fail(started.error());
+  http::StreamWriter& out = *started;
+
+  bool first = true;
+  static const auto kEnd = shared("}\n");
+  auto append = [&](std::vector<http::SharedText>& parts, const char* type,
+                    const ObjectPtr& object) {
+    ObjectPtr seen = to_version(def, object);
+    parts.push_back(event_head(type));
+    parts.push_back(form == Form::kObject ? seen->shared_text()
+                                          : shared(object_text(call, form, seen, first)));
+    parts.push_back(kEnd);
+    first = false;
+  };
+  auto bookmark = [&](std::uint64_t revision, bool initial_end) {
+    Json metadata = {{"resourceVersion", std::to_string(revision)}};
+    if (initial_end) metadata["annotations"] = {{"k8s.io/initial-events-end", "true"}};
+    Json object = {{"kind", def.kind}, {"apiVersion", def.api_version()}, {"metadata", metadata}};
+    if (form == Form::kPartialMetadata) {
+      object["kind"] = "PartialObjectMetadata";
+      object["apiVersion"] = "meta.k8s.io/v1";
+    }
+    if (form == Form::kTable) {
+      Json row = {{"cells", Json::array()}, {"object", partial_metadata(object)}};
+      object = table(first ? table_columns(def) : Json(nullptr), Json::array({std::move(row)}),
+                     {{"resourceVersion", std::to_string(revision)}});
+      first = false;
+    }
+    return shared(R"({"type":"BOOKMARK","object":)" + object.dump() + "}\n");
+  };
+
+  std::vector<http::SharedText> parts;
+  for (const ObjectPtr& object : plan->initial) {
+    if (selection.everything() || selection.matches(*object)) append(parts, "ADDED", object);
+  }
+  plan->initial.clear();
+  if (wishes.initial_bookmark) parts.push_back(bookmark(plan->revision, true));
+  if (!parts.empty()) {
+    if (auto sent = co_await out.write(std::move(parts)); !sent) co_return Result<>{};
+  }
+
+  Clock& clock = pipeline_.clock();
+  MonoTime end = clock.mono() + wishes.timeout;
+  MonoTime next_bookmark = clock.mono() + kBookmarkEvery;
+  StoreWatch* cursor = plan->watch.get();
+  while (!out.closed() && clock.mono() < end) {
+    MonoTime until = wishes.bookmarks ? std::min(end, next_bookmark) : end;
+    using namespace asio::experimental::awaitable_operators;
+    auto raced = co_await (spawn_on(control(), cursor->next(until)) || out.wait_closed());
+    if (raced.index() == 1) break;
+    auto& events = std::get<0>(raced);
+    parts.clear();
+    if (!events) {
+      parts.push_back(
+          shared(R"({"type":"ERROR","object":)" + events.error().to_status().dump() + "}\n"));
+      (void)co_await out.write(std::move(parts));
+      break;
+    }
+    for (const StoreEvent& event : *events) {
+      if (const char* type = visible_type(event, selection, call.info.ns))
+        append(parts, type, event.object);
+    }
+    if (wishes.bookmarks && clock.mono() >= std::min(next_bookmark, end)) {
+      std::uint64_t revision = co_await call_on(control(), [&] { return cursor->revision(); });
+      parts.push_back(bookmark(revision, false));
+      next_bookmark = clock.mono() + kBookmarkEvery;
+    }
+    if (parts.empty()) continue;
+    if (auto sent = co_await out.write(std::move(parts)); !sent) break;
+  }
+  (void)co_await out.finish();
+  co_return Result<>{};
+}
+
+}  // namespace moth::server

@@ -1,0 +1,150 @@
+// create, update, patch, delete, deletecollection, binding, eviction.
+#include <fmt/format.h>
+
+#include "api/base/spawn.h"
+#include "api/machinery/time.h"
+#include "api/server/api_server_impl.h"
+#include "api/server/body.h"
+
+namespace moth::server {
+namespace {
+
+// Duplicate members count as unknown fields do.
+Result<> judge_duplicates(const Call& call, const DecodedBody& body,
+                          std::vector<std::string>& warnings) {
+  if (body.duplicates.empty() || call.context.field_validation == "Ignore") return {};
+  if (call.context.field_validation == "Strict") {
+    std::string all;
+    for (const std::string& text : body.duplicates) all += (all.empty() ? "" : ", ") + text;
+    return fail(Error::bad_request(
+        fmt::format("{0} in version \"{1}\" cannot be handled as a {0}: strict decoding error: {2}",
+                    call.def->kind, call.def->version, all)));
+  }
+  for (const std::string& text : body.duplicates) warnings.push_back(text);
+  return {};
+}
+
+Json success_status(const resources::ResourceDef& def, const Object& object) {
+  Json details = {{"name", object.name()}, {"kind", def.resource}, {"uid", object.uid()}};
+  if (!def.group.empty()) details["group"] = def.group;
+  return {{"kind", "Status"},
+          {"apiVersion", "v1"},
+          {"metadata", Json::object()},
+          {"status", "Success"},
+          {"details", std::move(details)}};
+}
+
+}  // namespace
+
+Task<Result<>> ApiServer::Impl::create(Call& call) {
+  MOTH_CO_ASSIGN(DecodedBody body, decode_body(call.request()));
+  if (body.value.is_null()) co_return fail(Error::bad_request("the request has no body"));
+  MOTH_CO_TRY(judge_duplicates(call, body, call.context.warnings));
+  if (call.info.subresource == "binding") co_return co_await bind_pod(call, std::move(body.value));
+  if (call.info.subresource == "eviction")
+    co_return co_await evict_pod(call, std::move(body.value));
+  if (!call.info.subresource.empty()) {
+    co_return fail(Error::of(Reason::kMethodNotAllowed,
+                             fmt::format("creating the {} subresource of {} is not supported yet",
+                                         call.info.subresource, call.def->qualified())));
+  }
+  auto written = co_await spawn_on(
+      control(), pipeline_.create(call.target, std::move(body.value), call.context));
+  if (!written) co_return fail(written.error());
+  co_return co_await send_object(call, 201, written->object);
+}
+
+Task<Result<>> ApiServer::Impl::update(Call& call) {
+  MOTH_CO_ASSIGN(DecodedBody body, decode_body(call.request()));
+  if (body.value.is_null()) co_return fail(Error::bad_request("the request has no body"));
+  MOTH_CO_TRY(judge_duplicates(call, body, call.context.warnings));
+  auto written = co_await spawn_on(
+      control(), pipeline_.update(call.target, std::move(body.value), call.context));
+  if (!written) co_return fail(written.error());
+  co_return co_await send_object(call, written->created ? 201 : 200, written->object);
+}
+
+Task<Result<>> ApiServer::Impl::patch(Call& call) {
+  MOTH_CO_ASSIGN(client::PatchType type, patch_type(call.request()));
+  MOTH_CO_ASSIGN(DecodedBody body, decode_body(call.request()));
+  if (type == client::PatchType::kApply && call.context.field_manager.empty()) {
+    co_return fail(
+        Error::bad_request("PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required "
+                           "value: is required for apply patch"));
+  }
+  auto written = co_await spawn_on(
+      control(), pipeline_.patch(call.target, type, std::move(body.value), call.context));
+  if (!written) co_return fail(written.error());
+  co_return co_await send_object(call, written->created ? 201 : 200, written->object);
+}
+
+Task<Result<>> ApiServer::Impl::remove(Call& call) {
+  MOTH_CO_ASSIGN(client::DeleteOptions options, decode_delete_options(call.request()));
+  call.context.dry_run = options.dry_run;
+  auto removed =
+      co_await spawn_on(control(), pipeline_.remove(call.target, std::move(options), call.context));
+  if (!removed) co_return fail(removed.error());
+  if (!removed->removed) co_return co_await send_object(call, 200, removed->object);
+  co_await send_json(call, 200, success_status(*call.def, *removed->object).dump());
+  co_return Result<>{};
+}
+
+Task<Result<>> ApiServer::Impl::remove_collection(Call& call) {
+  const http::Query& query = call.request().query;
+  MOTH_CO_ASSIGN(client::DeleteOptions options, decode_delete_options(call.request()));
+  MOTH_CO_ASSIGN(Selection selection, Selection::parse(*call.def, query.get("labelSelector"),
+                                                       query.get("fieldSelector")));
+  call.context.dry_run = options.dry_run;
+  auto listed = co_await call_on(control(), [&] { return pipeline_.list(call.target); });
+  ListPage page;
+  page.revision = listed.revision;
+  for (const ObjectPtr& object : listed.objects) {
+    if (!selection.matches(*object)) continue;
+    Target target{call.def, object->ns(), object->name(), ""};
+    auto removed = co_await spawn_on(control(), pipeline_.remove(target, options, call.context));
+    if (!removed && removed.error().reason == Reason::kNotFound) continue;
+    if (!removed) co_return fail(removed.error());
+    page.objects.push_back(object);
+  }
+  co_return co_await send_list(call, Form::kObject, std::move(page));
+}
+
+Task<Result<>> ApiServer::Impl::bind_pod(Call& call, Json binding) {
+  const Json* node_name = find_path(binding, "target", "name");
+  if (!node_name || !node_name->is_string()) {
+    co_return fail(Error::bad_request("target.name: Required value: the node to bind to"));
+  }
+  auto bound = co_await spawn_on(
+      control(), pipeline_.bind(call.target, node_name->get<std::string>(), call.context));
+  if (!bound) co_return fail(bound.error());
+  co_await send_json(
+      call, 201,
+      R"({"kind":"Status","apiVersion":"v1","metadata":{},"status":"Success","code":201})");
+  co_return Result<>{};
+}
+
+Task<Result<>> ApiServer::Impl::evict_pod(Call& call, Json eviction) {
+  client::DeleteOptions options;
+  if (const Json* wish = find_member(eviction, "deleteOptions"); wish && wish->is_object()) {
+    if (const Json* grace = find_member(*wish, "gracePeriodSeconds");
+        grace && grace->is_number_integer()) {
+      options.grace_period_seconds = grace->get<std::int64_t>();
+    }
+    if (const Json* preconditions = find_member(*wish, "preconditions")) {
+      options.precondition_uid = string_or(*preconditions, "uid");
+    }
+    const Json* dry = find_member(*wish, "dryRun");
+    if (dry && dry->is_array() && !dry->empty()) call.context.dry_run = true;
+  }
+  Target target = call.target;
+  target.subresource.clear();
+  auto removed =
+      co_await spawn_on(control(), pipeline_.remove(target, std::move(options), call.context));
+  if (!removed) co_return fail(removed.error());
+  co_await send_json(
+      call, 201,
+      R"({"kind":"Status","apiVersion":"v1","metadata":{},"status":"Success","code":201})");
+  co_return Result<>{};
+}
+
+}  // namespace moth::server
