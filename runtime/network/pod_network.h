@@ -44,9 +44,6 @@ class PodNetwork {
   std::string netns_path(std::string_view pod_uid) const { return netns_.path(pod_uid); }
 
  private:
-  Result<> configure_inside(std::string_view pod_uid, Ipv4 ip, int mtu,
-                            const std::string& host_mac) const;
-
   NetworkConfig config_;
   NetnsDirectory netns_;
 };

@@ -1,1 +1,151 @@
 #include "runtime/network/netlink/conntrack.h"
+
+#include <arpa/inet.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
+#include <linux/netlink.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <vector>
+
+#include "runtime/network/netlink/socket.h"
+
+namespace moth::network::netlink {
+
+namespace {
+
+constexpr std::uint16_t kGet = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET;
+constexpr std::uint16_t kDelete = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_DELETE;
+
+struct Attributes {
+  const nlattr* by_type[CTA_MAX + 1] = {};
+  const nlattr* operator[](int type) const { return by_type[type]; }
+};
+
+const unsigned char* data(const nlattr* attribute) {
+  return reinterpret_cast<const unsigned char*>(attribute) + NLA_HDRLEN;
+}
+std::size_t size(const nlattr* attribute) {
+  return attribute->nla_len - NLA_HDRLEN;
+}
+
+Attributes parse(const unsigned char* at, std::size_t left) {
+  Attributes result;
+  while (left >= NLA_HDRLEN) {
+    const auto* attribute = reinterpret_cast<const nlattr*>(at);
+    if (attribute->nla_len < NLA_HDRLEN || attribute->nla_len > left) break;
+    int type = attribute->nla_type & NLA_TYPE_MASK;
+    if (type <= CTA_MAX) result.by_type[type] = attribute;
+    std::size_t step = std::min<std::size_t>(NLA_ALIGN(attribute->nla_len), left);
+    at += step;
+    left -= step;
+  }
+  return result;
+}
+
+Attributes parse(const nlattr* nest) {
+  return parse(data(nest), size(nest));
+}
+
+Ipv4 address(const nlattr* attribute) {
+  std::uint32_t value = 0;
+  std::memcpy(&value, data(attribute), sizeof value);
+  return {ntohl(value)};
+}
+
+std::uint16_t port(const nlattr* attribute) {
+  std::uint16_t value = 0;
+  if (attribute) std::memcpy(&value, data(attribute), sizeof value);
+  return ntohs(value);
+}
+
+struct Tuple {
+  std::uint8_t protocol = 0;
+  SocketAddress source, destination;
+};
+
+bool parse_tuple(const nlattr* nest, Tuple& tuple) {
+  if (!nest) return false;
+  Attributes parts = parse(nest);
+  if (!parts[CTA_TUPLE_IP] || !parts[CTA_TUPLE_PROTO]) return false;
+  Attributes ip = parse(parts[CTA_TUPLE_IP]);
+  Attributes proto = parse(parts[CTA_TUPLE_PROTO]);
+  if (!ip[CTA_IP_V4_SRC] || !ip[CTA_IP_V4_DST] || !proto[CTA_PROTO_NUM]) return false;
+  tuple.protocol = *data(proto[CTA_PROTO_NUM]);
+  tuple.source = {address(ip[CTA_IP_V4_SRC]), port(proto[CTA_PROTO_SRC_PORT])};
+  tuple.destination = {address(ip[CTA_IP_V4_DST]), port(proto[CTA_PROTO_DST_PORT])};
+  return true;
+}
+
+// What is needed to delete one entry and nothing that took its place meanwhile.
+struct Victim {
+  std::vector<unsigned char> original;  // CTA_TUPLE_ORIG as received
+  std::vector<unsigned char> id;
+};
+
+}  // namespace
+
+Result<std::size_t> delete_flows(const FlowFilter& filter) {
+  auto opened = Socket::open(NETLINK_NETFILTER);
+  if (!opened) {
+    // A kernel without netfilter netlink has no table either.
+    if (opened.error().os_errno == EPROTONOSUPPORT) return 0;
+    return fail(std::move(opened).error());
+  }
+  Message query(kGet, NLM_F_DUMP, sizeof(nfgenmsg));
+  query.header<nfgenmsg>()->nfgen_family = AF_INET;
+  std::vector<Victim> victims;
+  auto dumped = opened->dump(query, "list tracked connections", [&](const nlmsghdr& message) {
+    if ((message.nlmsg_type >> 8) != NFNL_SUBSYS_CTNETLINK) return;
+    std::size_t offset = NLMSG_LENGTH(sizeof(nfgenmsg));
+    if (message.nlmsg_len < offset) return;
+    Attributes parts = parse(reinterpret_cast<const unsigned char*>(&message) + offset,
+                             message.nlmsg_len - offset);
+    Tuple original, reply;
+    if (!parse_tuple(parts[CTA_TUPLE_ORIG], original) ||
+        !parse_tuple(parts[CTA_TUPLE_REPLY], reply))
+      return;
+    if (filter.protocol && original.protocol != static_cast<std::uint8_t>(*filter.protocol)) return;
+    Flow flow{static_cast<Protocol>(original.protocol), original.source, original.destination,
+              reply.source, reply.destination};
+    if (filter.matches && !filter.matches(flow)) return;
+    Victim victim;
+    const nlattr* tuple = parts[CTA_TUPLE_ORIG];
+    victim.original.assign(data(tuple), data(tuple) + size(tuple));
+    if (const nlattr* id = parts[CTA_ID]) victim.id.assign(data(id), data(id) + size(id));
+    victims.push_back(std::move(victim));
+  });
+  if (!dumped) {
+    int error = dumped.error().os_errno;
+    if (error == EOPNOTSUPP || error == EINVAL || error == ENOENT) return 0;
+    return fail(std::move(dumped).error());
+  }
+  std::size_t deleted = 0;
+  for (const Victim& victim : victims) {
+    Message message(kDelete, 0, sizeof(nfgenmsg));
+    message.header<nfgenmsg>()->nfgen_family = AF_INET;
+    message.put(CTA_TUPLE_ORIG | NLA_F_NESTED, victim.original.data(), victim.original.size());
+    if (!victim.id.empty()) message.put(CTA_ID, victim.id.data(), victim.id.size());
+    auto done = opened->request(message, "forget a tracked connection");
+    if (done) {
+      ++deleted;
+    } else if (done.error().os_errno != ENOENT) {
+      return fail(std::move(done).error());
+    }
+  }
+  return deleted;
+}
+
+Result<std::size_t> delete_flows_of(Ipv4 address) {
+  return delete_flows({std::nullopt, [address](const Flow& flow) {
+                         return flow.original_source.ip == address ||
+                                flow.original_destination.ip == address ||
+                                flow.reply_source.ip == address ||
+                                flow.reply_destination.ip == address;
+                       }});
+}
+
+}  // namespace moth::network::netlink
