@@ -36,6 +36,7 @@ struct LoadedRow {
 struct Snapshot {
   std::vector<LoadedRow> rows;
   std::uint64_t reserved_revision = 0;
+  bool clean_stop = false;  // of the last commit
 };
 
 class Backend {
