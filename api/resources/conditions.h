@@ -35,9 +35,9 @@ struct ConditionUpdate {
   std::string type, status, reason, message;
   // Pods, and kinds with metav1.Condition. Not written when absent.
   std::optional<std::int64_t> observed_generation;
-  // Which further times are kept: none, lastProbeTime null (pods), lastUpdateTime (deployments; now
-  // whenever anything changes), lastHeartbeatTime (nodes; now at every call).
-  enum class Times { kTransition, kPod, kDeployment, kNode } times = Times::kTransition;
+  // Which further times are kept: none, lastUpdateTime (deployments; now whenever anything
+  // changes), lastHeartbeatTime (nodes; now at every call).
+  enum class Times { kTransition, kDeployment, kNode } times = Times::kTransition;
 };
 
 // Sets one condition of `status.conditions`, which is created when missing. An existing one stays

@@ -66,8 +66,9 @@ Result<> Registry::seal() {
     auto it = impl_->by_resource.find(
         Gvr{group == "core" ? "" : group, row->storage_version, row->resource});
     if (it == impl_->by_resource.end()) {
-      return fail(Error::internal(fmt::format("{} {} names an unknown stored version {}",
-                                              row->qualified(), row->version, row->storage_version)));
+      return fail(
+          Error::internal(fmt::format("{} {} names an unknown stored version {}", row->qualified(),
+                                      row->version, row->storage_version)));
     }
     row->storage_index = it->second->storage_index;
     row->storage_def = it->second;
@@ -90,7 +91,11 @@ const ResourceDef* Registry::find_kind(const Gvk& gvk) const {
   return it == impl_->by_kind.end() ? nullptr : it->second;
 }
 
-const std::vector<const ResourceDef*>& Registry::all() const { return impl_->order; }
-std::size_t Registry::storage_count() const { return impl_->storage_count; }
+const std::vector<const ResourceDef*>& Registry::all() const {
+  return impl_->order;
+}
+std::size_t Registry::storage_count() const {
+  return impl_->storage_count;
+}
 
 }  // namespace moth::resources
