@@ -62,8 +62,13 @@ class Exchange {
   Task<void> send(Response response);
   Task<void> send_error(const Error& error);
 
+  // What happens to the handler when the client of a stream goes away. Cancelling throws
+  // operation_aborted out of whatever the handler awaits, so an idle watch ends by itself.
+  enum class OnDisconnect { kCancelHandler, kKeepRunning };
+
   // Chunked; sends the header at once.
-  Task<Result<StreamWriter>> start_stream(int status, Headers headers);
+  Task<Result<StreamWriter>> start_stream(
+      int status, Headers headers, OnDisconnect on_disconnect = OnDisconnect::kCancelHandler);
 
   // True when the request asks for a WebSocket.
   bool websocket_requested() const;
