@@ -10,6 +10,8 @@ void UniqueFd::reset(int fd) {
   fd_ = fd;
 }
 
-UniqueFd UniqueFd::duplicate() const { return UniqueFd(::fcntl(fd_, F_DUPFD_CLOEXEC, 3)); }
+UniqueFd UniqueFd::duplicate() const {
+  return UniqueFd(::fcntl(fd_, F_DUPFD_CLOEXEC, 3));
+}
 
 }  // namespace moth::os
