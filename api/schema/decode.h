@@ -3,8 +3,9 @@
 //
 // What it does, in one pass over the object: checks the JSON type of every known field (integers
 // also for their range, bytes for base64, quantities and times for their syntax), brings scalars
-// into their canonical text (1024Mi becomes 1Gi, a time becomes UTC), drops fields that are null,
-// and collects the fields that the type does not have. Whether those are an error, a warning or
+// into their canonical text (1024Mi becomes 1Gi, a time becomes UTC), drops fields that are null
+// (a null list item or map value becomes its type's empty value, as in Go), and collects the fields
+// that the type does not have. Whether those are an error, a warning or
 // nothing is the caller's decision (fieldValidation); so is every default.
 // Pure; any thread. Bounded by DecodeOptions.
 #include <cstddef>
@@ -25,9 +26,9 @@ struct DecodeOptions {
 };
 
 struct DecodeReport {
-  // Paths as spec.containers[0].foo, in the order of their appearance.
+  // Paths as spec.containers[0].foo, sorted level by level.
   std::vector<std::string> unknown_fields;
-  std::vector<std::string> duplicate_fields;  // filled by the caller from ParsedJson
+  std::vector<std::string> duplicate_fields;  // the caller's, from parse_json (json_text.h)
 
   bool clean() const { return unknown_fields.empty() && duplicate_fields.empty(); }
   // `unknown field "spec.replicsa"`, `duplicate field "data.a"`: the texts of Warning headers.
@@ -42,19 +43,5 @@ Result<DecodeReport> decode(Type type, Json& object, const DecodeOptions& option
 // The 400 for fieldValidation=Strict: `ConfigMap in version "v1" cannot be handled as a ConfigMap:
 // strict decoding error: unknown field "bogus"`.
 Error strict_decoding_error(Type type, const DecodeReport& report);
-
-struct ParseLimits {
-  std::size_t max_bytes = 3 * 1024 * 1024;
-  std::size_t max_depth = 256;
-  std::size_t max_reported = 100;
-};
-
-struct ParsedJson {
-  std::vector<std::string> duplicate_fields;  // paths of members that occur twice; the last wins
-};
-
-// Parses a request body into `out`. Unlike Json::parse it reports duplicate members and bounds the
-// depth. 400 for malformed text, 413 for too long a one.
-Result<ParsedJson> parse_json(std::string_view text, Json& out, const ParseLimits& limits = {});
 
 }  // namespace moth::schema
