@@ -2,6 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <array>
+#include <charconv>
+#include <cmath>
+
 namespace moth {
 namespace {
 
@@ -116,6 +120,22 @@ std::string go_quote(std::string_view text) {
     ++i;
   }
   return out += '"';
+}
+
+std::string go_format_double(double value) {
+  if (std::isnan(value)) return "NaN";
+  if (std::isinf(value)) return value > 0 ? "+Inf" : "-Inf";
+  std::array<char, 512> buffer;
+  auto print = [&](std::chars_format format) {
+    auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value, format).ptr;
+    return std::string(buffer.data(), end);
+  };
+  std::string scientific = print(std::chars_format::scientific);
+  int exponent = 0;
+  auto mark = scientific.find('e');
+  std::from_chars(scientific.data() + mark + (scientific[mark + 1] == '+' ? 2 : 1),
+                  scientific.data() + scientific.size(), exponent);
+  return exponent < -4 || exponent >= 6 ? scientific : print(std::chars_format::fixed);
 }
 
 }  // namespace moth

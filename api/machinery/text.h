@@ -17,4 +17,7 @@ bool is_valid_utf8(std::string_view text);
 // Double-quoted with Go's escapes, as messages of Kubernetes print texts.
 std::string go_quote(std::string_view text);
 
+// The shortest text that reads back as `value`, with Go's choice of exponents (%v): 0.5, 1e+06.
+std::string go_format_double(double value);
+
 }  // namespace moth

@@ -1,0 +1,358 @@
+#include "api/machinery/yaml.h"
+
+#include <fmt/format.h>
+#include <yaml-cpp/eventhandler.h>
+#include <yaml-cpp/exceptions.h>
+#include <yaml-cpp/mark.h>
+#include <yaml-cpp/parser.h>
+
+#include <optional>
+#include <set>
+#include <sstream>
+#include <stdexcept>
+
+#include "api/machinery/json_text.h"
+#include "api/machinery/text.h"
+#include "api/machinery/yaml_scalar.h"
+
+namespace moth {
+namespace {
+
+constexpr std::string_view kPrefix = "error converting YAML to JSON: ";
+
+// Leaves the parser; caught in parse_yaml_documents and nowhere else.
+struct Refused : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+[[noreturn]] void refuse(const YAML::Mark& mark, std::string_view what) {
+  throw Refused(fmt::format("yaml: line {}: {} (column {})", mark.line + 1, what, mark.column + 1));
+}
+
+// Turns the parser's events into documents.
+class DocumentBuilder final : public YAML::EventHandler {
+ public:
+  explicit DocumentBuilder(const YamlLimits& limits) : limits_(limits) {}
+
+  std::vector<YamlDocument> documents;
+
+  void OnDocumentStart(const YAML::Mark& mark) override {
+    current_ = YamlDocument{};
+    current_.line = mark.line + 1;
+    has_root_ = false;
+    anchors_.clear();
+    frames_.clear();
+  }
+
+  void OnDocumentEnd() override {
+    if (!has_root_ || current_.value.is_null()) return;
+    if (documents.size() >= limits_.max_documents) {
+      throw Refused(fmt::format("yaml: more than {} documents", limits_.max_documents));
+    }
+    documents.push_back(std::move(current_));
+  }
+
+  void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+    if (expects_key()) refuse(mark, "null cannot be a key");
+    add(mark, anchor, Json(nullptr), 1);
+  }
+
+  void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+    if (anchor >= anchors_.size() || !anchors_[anchor].complete) {
+      refuse(mark, "an anchor's value contains itself");
+    }
+    const Anchor& target = anchors_[anchor];
+    if (expects_key()) {
+      if (target.value.is_structured() || target.value.is_null()) refuse(mark, "invalid map key");
+      set_key(mark, key_text(target.value));
+      return;
+    }
+    // Counted before it is copied.
+    charge(mark, target.nodes);
+    add(mark, 0, target.value, target.nodes);
+  }
+
+  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                const std::string& text) override {
+    charge(mark, 1);
+    bool plain = tag == "?";
+    if (expects_key() && plain && text == "<<") {
+      frames_.back().merge = true;
+      frames_.back().has_key = true;
+      return;
+    }
+    auto value = resolve_yaml_scalar(tag, text);
+    if (!value) refuse(mark, value.error().message);
+    if (expects_key()) {
+      if (value->is_null()) refuse(mark, "null cannot be a key");
+      remember(mark, anchor, *value, 1);
+      set_key(mark, key_text(*value));
+      return;
+    }
+    add(mark, anchor, std::move(*value), 1);
+  }
+
+  void OnSequenceStart(const YAML::Mark& mark, const std::string& /*tag*/, YAML::anchor_t anchor,
+                       YAML::EmitterStyle::value /*style*/) override {
+    open(mark, anchor, Json::array());
+  }
+  void OnSequenceEnd() override { close(); }
+
+  void OnMapStart(const YAML::Mark& mark, const std::string& /*tag*/, YAML::anchor_t anchor,
+                  YAML::EmitterStyle::value /*style*/) override {
+    open(mark, anchor, Json::object());
+  }
+  void OnMapEnd() override { close(); }
+
+ private:
+  struct Frame {
+    Json value;
+    YAML::Mark mark;
+    YAML::anchor_t anchor = 0;
+    std::size_t nodes = 1;
+    std::string key;
+    int key_line = 0;
+    bool has_key = false;
+    bool merge = false;            // the key is <<
+    std::set<std::string> merged;  // members that came by << and may be given again
+  };
+  struct Anchor {
+    Json value;
+    std::size_t nodes = 0;
+    bool complete = false;
+  };
+
+  bool expects_key() const {
+    return !frames_.empty() && frames_.back().value.is_object() && !frames_.back().has_key;
+  }
+
+  void charge(const YAML::Mark& mark, std::size_t nodes) {
+    if (nodes > limits_.max_nodes - nodes_) {
+      refuse(mark, fmt::format("document contains excessive aliasing or more than {} nodes",
+                               limits_.max_nodes));
+    }
+    nodes_ += nodes;
+  }
+
+  void remember(const YAML::Mark& mark, YAML::anchor_t anchor, const Json& value,
+                std::size_t nodes) {
+    if (anchor == 0) return;
+    charge(mark, nodes);
+    if (anchors_.size() <= anchor) anchors_.resize(anchor + 1);
+    anchors_[anchor] = {value, nodes, true};
+  }
+
+  void set_key(const YAML::Mark& mark, std::string key) {
+    Frame& frame = frames_.back();
+    if (frame.value.contains(key) && !frame.merged.contains(key)) {
+      current_.duplicates.push_back({mark.line + 1, key});
+    }
+    frame.key = std::move(key);
+    frame.has_key = true;
+    frame.merge = false;
+  }
+
+  static std::string key_text(const Json& value) {
+    return value.is_string() ? value.get<std::string>() : dump_json(value);
+  }
+
+  void open(const YAML::Mark& mark, YAML::anchor_t anchor, Json container) {
+    if (expects_key()) refuse(mark, "invalid map key: it must be a scalar");
+    if (frames_.size() >= limits_.max_depth) {
+      refuse(mark, fmt::format("exceeded max depth of {}", limits_.max_depth));
+    }
+    charge(mark, 1);
+    Frame frame;
+    frame.value = std::move(container);
+    frame.mark = mark;
+    frame.anchor = anchor;
+    frames_.push_back(std::move(frame));
+  }
+
+  void close() {
+    Frame frame = std::move(frames_.back());
+    frames_.pop_back();
+    add(frame.mark, frame.anchor, std::move(frame.value), frame.nodes);
+  }
+
+  void add(const YAML::Mark& mark, YAML::anchor_t anchor, Json value, std::size_t nodes) {
+    remember(mark, anchor, value, nodes);
+    if (frames_.empty()) {
+      current_.value = std::move(value);
+      current_.line = mark.line + 1;
+      has_root_ = true;
+      return;
+    }
+    Frame& frame = frames_.back();
+    frame.nodes += nodes;
+    if (frame.value.is_array()) {
+      frame.value.push_back(std::move(value));
+      return;
+    }
+    frame.has_key = false;
+    if (frame.merge) {
+      merge(mark, frame, value);
+    } else {
+      frame.value[frame.key] = std::move(value);
+    }
+  }
+
+  // Of a list of maps the first one wins, so it is merged last.
+  static void merge(const YAML::Mark& mark, Frame& frame, const Json& value) {
+    frame.merge = false;
+    if (value.is_object()) {
+      merge_map(frame, value);
+      return;
+    }
+    if (!value.is_array()) refuse(mark, "map merge requires map or sequence of maps as the value");
+    for (auto each = value.rbegin(); each != value.rend(); ++each) {
+      if (!each->is_object())
+        refuse(mark, "map merge requires map or sequence of maps as the value");
+      merge_map(frame, *each);
+    }
+  }
+
+  static void merge_map(Frame& frame, const Json& map) {
+    for (const auto& [name, member] : map.get_ref<const Json::object_t&>()) {
+      frame.value[name] = member;
+      frame.merged.insert(name);
+    }
+  }
+
+  const YamlLimits& limits_;
+  std::size_t nodes_ = 0;
+  YamlDocument current_;
+  bool has_root_ = false;
+  std::vector<Frame> frames_;
+  std::vector<Anchor> anchors_;
+};
+
+// The library's messages in the words that users of kubectl know.
+std::string_view familiar(std::string_view message) {
+  if (message == "illegal map value") return "mapping values are not allowed in this context";
+  if (message.starts_with("end of map not found")) return "did not find expected key";
+  if (message.starts_with("end of map flow not found")) return "did not find expected ',' or '}'";
+  if (message.starts_with("end of sequence flow")) return "did not find expected ',' or ']'";
+  if (message.starts_with("end of sequence")) return "did not find expected '-' indicator";
+  if (message.starts_with("illegal EOF in scalar")) return "found unexpected end of stream";
+  if (message == "unknown token") return "found character that cannot start any token";
+  return message;
+}
+
+std::optional<std::string> check_characters(std::string_view text) {
+  int line = 1;
+  for (std::size_t i = 0; i < text.size();) {
+    auto byte = static_cast<unsigned char>(text[i]);
+    if (byte == '\n') ++line;
+    if ((byte < 0x20 && byte != '\n' && byte != '\r' && byte != '\t') || byte == 0x7F) {
+      return fmt::format("yaml: line {}: control characters are not allowed", line);
+    }
+    std::size_t length = utf8_length(text, i);
+    if (length == 0) return fmt::format("yaml: line {}: invalid UTF-8", line);
+    i += length;
+  }
+  return std::nullopt;
+}
+
+bool is_json_space(char c) {
+  return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+// Where the JSON value that starts at `begin` ends; text.size() when it does not end.
+std::size_t json_value_end(std::string_view text, std::size_t begin) {
+  int depth = 0;
+  bool quoted = false;
+  for (std::size_t i = begin; i < text.size(); ++i) {
+    char c = text[i];
+    if (quoted) {
+      if (c == '\\') ++i;
+      if (c == '"') quoted = false;
+      continue;
+    }
+    if (c == '"') quoted = true;
+    if (c == '{' || c == '[') ++depth;
+    if ((c == '}' || c == ']') && --depth == 0) return i + 1;
+  }
+  return text.size();
+}
+
+// A stream of JSON objects, which is most of what machines send; nullopt when it is none.
+std::optional<std::vector<YamlDocument>> parse_json_stream(std::string_view text,
+                                                           const YamlLimits& limits) {
+  std::vector<YamlDocument> documents;
+  JsonTextOptions options;
+  options.max_depth = limits.max_depth;
+  int line = 1;
+  for (std::size_t at = 0;;) {
+    for (; at < text.size() && is_json_space(text[at]); ++at) line += text[at] == '\n' ? 1 : 0;
+    if (at == text.size()) return documents;
+    if (text[at] != '{' || documents.size() >= limits.max_documents) return std::nullopt;
+    std::size_t end = json_value_end(text, at);
+    std::vector<std::string> duplicates;
+    auto value = parse_json(text.substr(at, end - at), duplicates, options);
+    if (!value) return std::nullopt;
+    YamlDocument document;
+    document.value = std::move(*value);
+    document.line = line;
+    for (std::string& path : duplicates) document.duplicates.push_back({line, std::move(path)});
+    documents.push_back(std::move(document));
+    for (; at < end; ++at) line += text[at] == '\n' ? 1 : 0;
+  }
+}
+
+tl::unexpected<Error> yaml_error(std::string_view what) {
+  return fail(Error::bad_request(fmt::format("{}{}", kPrefix, what)));
+}
+
+}  // namespace
+
+Result<std::vector<YamlDocument>> parse_yaml_documents(std::string_view text,
+                                                       const YamlLimits& limits) {
+  if (text.size() > limits.max_bytes) {
+    return yaml_error(fmt::format("yaml: the text is longer than {} bytes", limits.max_bytes));
+  }
+  if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
+  if (auto problem = check_characters(text)) return yaml_error(*problem);
+  auto first = text.find_first_not_of(" \t\r\n");
+  if (first != std::string_view::npos && text[first] == '{') {
+    if (auto documents = parse_json_stream(text, limits)) return std::move(*documents);
+  }
+  DocumentBuilder builder(limits);
+  try {
+    std::istringstream stream{std::string(text)};
+    YAML::Parser parser(stream);
+    while (parser.HandleNextDocument(builder)) {
+    }
+  } catch (const Refused& refused) {
+    return yaml_error(refused.what());
+  } catch (const YAML::ParserException& exception) {
+    if (exception.mark.is_null())
+      return yaml_error(fmt::format("yaml: {}", familiar(exception.msg)));
+    return yaml_error(fmt::format("yaml: line {}: {} (column {})", exception.mark.line + 1,
+                                  familiar(exception.msg), exception.mark.column + 1));
+  } catch (const std::exception& exception) {
+    return yaml_error(fmt::format("yaml: {}", exception.what()));
+  }
+  return std::move(builder.documents);
+}
+
+Result<Json> parse_yaml(std::string_view text, bool strict, const YamlLimits& limits) {
+  MOTH_ASSIGN(std::vector<YamlDocument> documents, parse_yaml_documents(text, limits));
+  if (documents.empty()) return Json();
+  if (documents.size() > 1) {
+    return yaml_error(fmt::format("yaml: expected one document, a second one starts at line {}",
+                                  documents[1].line));
+  }
+  YamlDocument& document = documents.front();
+  if (strict && !document.duplicates.empty()) {
+    std::string what = "yaml: unmarshal errors:";
+    for (const YamlDuplicate& duplicate : document.duplicates) {
+      what += fmt::format("\n  line {}: key {} already set in map", duplicate.line,
+                          go_quote(duplicate.key));
+    }
+    return yaml_error(what);
+  }
+  return std::move(document.value);
+}
+
+}  // namespace moth
