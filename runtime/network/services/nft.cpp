@@ -1,1 +1,107 @@
 #include "runtime/network/services/nft.h"
+
+#include <fmt/format.h>
+#include <malloc.h>
+extern "C" {
+#include <nftables/libnftables.h>
+}
+
+#include <string_view>
+
+#include "api/base/json.h"
+
+namespace moth::network {
+
+namespace {
+
+// Above this size the parser leaves megabytes behind in the heap.
+constexpr std::size_t kTrimAbove = 64 * 1024;
+
+class KernelNft final : public Nft {
+ public:
+  KernelNft() = default;
+  ~KernelNft() override {
+    if (context_) nft_ctx_free(context_);
+  }
+  KernelNft(const KernelNft&) = delete;
+  KernelNft& operator=(const KernelNft&) = delete;
+
+  Result<> run(const std::string& commands) override {
+    MOTH_TRY(open());
+    int status = nft_run_cmd_from_buffer(context_, commands.c_str());
+    std::string error = nft_ctx_get_error_buffer(context_);
+    (void)nft_ctx_get_output_buffer(context_);
+    if (commands.size() > kTrimAbove) release();
+    if (status == 0) return {};
+    if (error.size() > kMaxErrorText) error.resize(kMaxErrorText);
+    return fail(Error::of(Reason::kInternalError, "nftables refused a change: " + error));
+  }
+
+  Result<ExistingTable> inspect(const std::string& table) override {
+    MOTH_TRY(open());
+    ExistingTable existing;
+    for (const char* what : {"chains", "sets", "maps"})
+      MOTH_TRY(collect(fmt::format("list {} ip", what), table, existing));
+    return existing;
+  }
+
+ private:
+  static constexpr std::size_t kMaxErrorText = 2000;
+
+  Result<> open() {
+    if (context_) return {};
+    context_ = nft_ctx_new(NFT_CTX_DEFAULT);
+    if (!context_) return fail(Error::internal("libnftables could not be started"));
+    nft_ctx_buffer_error(context_);
+    nft_ctx_buffer_output(context_);
+    return {};
+  }
+
+  // A context keeps what it parsed and cached; a new one costs 0.2 ms.
+  void release() {
+    nft_ctx_free(context_);
+    context_ = nullptr;
+    ::malloc_trim(0);
+  }
+
+  Result<> collect(const std::string& command, const std::string& table, ExistingTable& existing) {
+    unsigned before = nft_ctx_output_get_flags(context_);
+    nft_ctx_output_set_flags(context_, before | NFT_CTX_OUTPUT_JSON | NFT_CTX_OUTPUT_TERSE);
+    int status = nft_run_cmd_from_buffer(context_, command.c_str());
+    std::string output = nft_ctx_get_output_buffer(context_);
+    std::string error = nft_ctx_get_error_buffer(context_);
+    nft_ctx_output_set_flags(context_, before);
+    if (status != 0)
+      return fail(Error::of(Reason::kInternalError, "nftables could not be read: " + error));
+    Json json = Json::parse(output, nullptr, false);
+    const Json* list = find_member(json, "nftables");
+    if (!list || !list->is_array()) return {};
+    for (const Json& item : *list) read_item(item, table, existing);
+    return {};
+  }
+
+  static void read_item(const Json& item, const std::string& table, ExistingTable& existing) {
+    for (auto [kind, names] :
+         {std::pair("chain", &existing.chains), std::pair("set", &existing.sets),
+          std::pair("map", &existing.maps)}) {
+      const Json* object = find_member(item, kind);
+      if (!object || string_or(*object, "table") != table || string_or(*object, "family") != "ip")
+        continue;
+      std::string name = string_or(*object, "name");
+      if (name.empty() || name.rfind("__", 0) == 0) continue;
+      existing.present = true;
+      if (name.rfind("layout_", 0) == 0) existing.layout = name;
+      names->push_back(std::move(name));
+    }
+  }
+
+  nft_ctx* context_ = nullptr;
+};
+
+}  // namespace
+
+std::unique_ptr<Nft> make_kernel_nft() {
+  return std::make_unique<KernelNft>();
+}
+
+}  // namespace moth::network

@@ -3,12 +3,13 @@
 // between what the kernel has and what is wanted into one nft transaction (text). Pure; one thread.
 //
 // Layout of table ip moth_<instance> (runtime/network/services/rules.cpp explains the choices):
-//   map svc   address . protocol . port            -> goto n<count> or goto s_<group>
-//   map ep    address . protocol . port . index    -> endpoint address . port
-//   map np    protocol . port (node and host ports) -> goto p<count> or goto s_<group>
-//   map npep  protocol . port . index              -> endpoint address . port
-//   sets none, npnone: frontends outside the service range that have no endpoint
-//   set hairpin: endpoint . endpoint, the pods that may reach themselves
+//   sets n<k>, p<k>   frontends with k endpoints: address . protocol . port; node and host ports:
+//   protocol . port map ep            address . protocol . port . index -> endpoint address . port
+//   map npep          protocol . port . index           -> endpoint address . port
+//   maps sticky, npsticky  frontends with session affinity -> goto s_<group>
+//   sets none, npnone      frontends outside the service range that have no endpoint
+//   set hairpin       pod . pod: the endpoints that may reach themselves
+//   set outside       endpoints that are no pods
 //   chains n<k>, p<k>: spread over k endpoints; s_*, e_*, sets a_*: session affinity
 #include <compare>
 #include <map>

@@ -35,7 +35,7 @@ class ServiceProxy {
   Task<Result<>> start(std::vector<ServiceSpec> services, std::vector<HostPortSpec> host_ports);
   // Closes the listeners and waits for a running transaction; the table stays.
   Task<void> stop();
-  // Removes the table (uninstall).
+  // Removes the table (uninstall); a later change would create it again.
   Task<Result<>> remove();
 
   Task<Result<>> set(ServiceSpec service);
@@ -47,7 +47,7 @@ class ServiceProxy {
   // Takes an endpoint out of every service at once, whatever later set() calls say: before a pod
   // gets its SIGTERM. readmit() when the address belongs to a new pod.
   Task<Result<>> withdraw(Ipv4 endpoint);
-  void readmit(Ipv4 endpoint);
+  Task<Result<>> readmit(Ipv4 endpoint);
 
   struct Statistics {
     std::uint64_t transactions = 0, full_loads = 0, failures = 0;

@@ -1,0 +1,252 @@
+#include "runtime/network/services/rules_text.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <iterator>
+#include <string_view>
+
+namespace moth::network::rules_text {
+
+namespace {
+
+struct StaticChain {
+  const char* name;
+  const char* hook;  // null: no base chain
+};
+
+// A chain stands before those that refer to it.
+constexpr StaticChain kChains[] = {
+    {"refuse", nullptr},
+    {"unserved", nullptr},
+    {"addresses", nullptr},
+    {"node_ports", nullptr},
+    {"services", nullptr},
+    {"nat_pre", "type nat hook prerouting priority -100; policy accept;"},
+    {"nat_out", "type nat hook output priority -100; policy accept;"},
+    {"nat_post", "type nat hook postrouting priority 100; policy accept;"},
+    {"filter_in", "type filter hook input priority 0; policy accept;"},
+    {"filter_forward", "type filter hook forward priority 0; policy accept;"},
+    {"filter_out", "type filter hook output priority 0; policy accept;"},
+    {"raw_pre", "type filter hook prerouting priority -300; policy accept;"},
+    {"raw_out", "type filter hook output priority -300; policy accept;"},
+};
+
+constexpr const char* kFrontendType = "ipv4_addr . inet_proto . inet_service";
+constexpr const char* kFrontendKey = "ip daddr . meta l4proto . th dport";
+constexpr const char* kNodePortType = "inet_proto . inet_service";
+constexpr const char* kNodePortKey = "meta l4proto . th dport";
+
+struct StaticSet {
+  const char* kind;
+  const char* name;
+  const char* type;
+};
+
+constexpr StaticSet kSets[] = {
+    {"map", "sticky", "type ipv4_addr . inet_proto . inet_service : verdict;"},
+    {"map", "npsticky", "type inet_proto . inet_service : verdict;"},
+    {"map", "ep",
+     "typeof ip daddr . meta l4proto . th dport . numgen random mod 2 : ip daddr . tcp dport;"},
+    {"map", "npep", "typeof meta l4proto . th dport . numgen random mod 2 : ip daddr . tcp dport;"},
+    {"set", "none", "type ipv4_addr . inet_proto . inet_service;"},
+    {"set", "npnone", "type inet_proto . inet_service;"},
+    {"set", "hairpin", "type ipv4_addr . ipv4_addr;"},
+    {"set", "outside", "type ipv4_addr;"},
+};
+
+std::string static_rules(const RulesConfig& config) {
+  std::string rules;
+  auto rule = [&](const char* chain, const std::string& text) {
+    rules += fmt::format("add rule ip {} {} {}\n", config.table, chain, text);
+  };
+  const std::string services = config.service_cidr.text();
+  const std::string pods = config.pod_cidr.text();
+  const std::string dns = config.dns_address.text();
+  const std::string veths = "\"" + config.interface_prefix + "*\"";
+
+  rule("addresses", fmt::format("{} vmap @sticky", kFrontendKey));
+  rule("node_ports", fmt::format("{} vmap @npsticky", kNodePortKey));
+  rule("services", "jump addresses");
+  rule("services", fmt::format("ip daddr {} jump addresses", services));
+  rule("services", "ip daddr != 127.0.0.0/8 fib daddr type local jump node_ports");
+  rule("nat_pre", "jump services");
+  rule("nat_out", "jump services");
+
+  rule("nat_post", "ip saddr . ip daddr @hairpin masquerade fully-random");
+  rule("nat_post",
+       fmt::format("ip saddr {0} ip daddr != {0} ip daddr != 224.0.0.0/4 oifname != {1} "
+                   "masquerade fully-random",
+                   pods, veths));
+  // Endpoints beyond this machine would answer the client directly.
+  rule("nat_post",
+       "ct status dnat ip daddr @outside fib saddr type != local masquerade fully-random");
+
+  rule("refuse", "meta l4proto tcp reject with tcp reset");
+  rule("refuse", "reject with icmp type port-unreachable");
+  // Nothing but the DNS address really exists in the service range.
+  rule("unserved", fmt::format("ip daddr {} fib daddr type != local goto refuse", services));
+  rule("unserved", "ip daddr . meta l4proto . th dport @none goto refuse");
+  rule("unserved", "fib daddr type local meta l4proto . th dport @npnone goto refuse");
+  rule("filter_in", "ct state new jump unserved");
+  rule("filter_out", "ct state new jump unserved");
+  // A late packet that conntrack does not recognise would reach the client with the pod's own
+  // address, and the client would reset the connection.
+  rule("filter_forward", fmt::format("iifname {} ct state invalid drop", veths));
+  rule("filter_forward", "ct state new jump unserved");
+
+  for (const char* chain : {"raw_pre", "raw_out"}) {
+    rule(chain, fmt::format("ip daddr {} udp dport 53 notrack", dns));
+    rule(chain, fmt::format("ip saddr {} udp sport 53 notrack", dns));
+  }
+  return rules;
+}
+
+bool is_static_chain(std::string_view name) {
+  return name == kRulesLayout || std::any_of(std::begin(kChains), std::end(kChains),
+                                             [&](const StaticChain& c) { return name == c.name; });
+}
+
+bool is_static_set(std::string_view name) {
+  return std::any_of(std::begin(kSets), std::end(kSets),
+                     [&](const StaticSet& set) { return name == set.name; });
+}
+
+void append_elements(std::string& out, const char* verb, const std::string& table,
+                     const std::map<std::string, std::vector<std::string>>& elements) {
+  for (const auto& [set, list] : elements) {
+    fmt::format_to(std::back_inserter(out), "{} element ip {} {} {{ ", verb, table, set);
+    for (std::size_t i = 0; i < list.size(); ++i) {
+      if (i > 0) out += ", ";
+      out += list[i];
+    }
+    out += " }\n";
+  }
+}
+
+std::string endpoint_suffix(const std::string& group, const SocketAddress& endpoint) {
+  return fmt::format("{}_{:08x}_{:04x}", group, endpoint.ip.value, endpoint.port);
+}
+
+}  // namespace
+
+std::string Batch::text() const {
+  std::string out = structure_;
+  append_elements(out, "delete", table_, removed_);
+  out += rules_;
+  append_elements(out, "add", table_, added_);
+  out += teardown_;
+  return out;
+}
+
+std::string frontend_key(const Frontend& frontend) {
+  if (!frontend.address) return fmt::format("{} . {}", to_string(frontend.protocol), frontend.port);
+  return fmt::format("{} . {} . {}", frontend.address->text(), to_string(frontend.protocol),
+                     frontend.port);
+}
+
+std::string endpoint_data(const SocketAddress& endpoint) {
+  return fmt::format("{} . {}", endpoint.ip.text(), endpoint.port);
+}
+
+std::string count_name(bool node_port, std::size_t count) {
+  return fmt::format("{}{}", node_port ? 'p' : 'n', count);
+}
+
+std::string sticky_chain(const std::string& group) {
+  return "s_" + group;
+}
+
+std::string endpoint_chain(const std::string& group, const SocketAddress& endpoint) {
+  return "e_" + endpoint_suffix(group, endpoint);
+}
+
+std::string affinity_set(const std::string& group, const SocketAddress& endpoint) {
+  return "a_" + endpoint_suffix(group, endpoint);
+}
+
+std::string count_structure(const RulesConfig& config, bool node_port, std::size_t count) {
+  std::string name = count_name(node_port, count);
+  const std::string& table = config.table;
+  const char* type = node_port ? kNodePortType : kFrontendType;
+  const char* key = node_port ? kNodePortKey : kFrontendKey;
+  const char* map = node_port ? "npep" : "ep";
+  std::string text = fmt::format(
+      "add set ip {0} {1} {{ type {2}; }}\n"
+      "add chain ip {0} {1}\n"
+      "add rule ip {0} {3} {4} @{1} goto {1}\n"
+      "add rule ip {0} {1} dnat ip to {4} . numgen random mod {5} map @{6}\n",
+      table, name, type, node_port ? "node_ports" : "addresses", key, count, map);
+  if (count > 1)
+    text += fmt::format("add rule ip {} {} dnat ip to {} . numgen inc mod 1 map @{}\n", table, name,
+                        key, map);
+  return text;
+}
+
+void write_group(const RulesConfig& config, const std::string& group,
+                 const std::vector<SocketAddress>& before, const std::vector<SocketAddress>& after,
+                 std::uint32_t seconds, Protocol protocol, Batch& batch) {
+  const std::string& table = config.table;
+  std::string sticky = fmt::format("ip {} {}", table, sticky_chain(group));
+  std::string choices;
+  if (!after.empty()) batch.structure(fmt::format("add chain {}\n", sticky));
+  // The rules that name sets and chains of endpoints go before these do.
+  batch.rules(fmt::format("flush chain {}\n", sticky));
+  for (std::size_t i = 0; i < after.size(); ++i) {
+    std::string chain = endpoint_chain(group, after[i]);
+    std::string set = affinity_set(group, after[i]);
+    batch.structure(
+        fmt::format("add set ip {0} {1} {{ type ipv4_addr; size 65535; flags dynamic,timeout; }}\n"
+                    "add chain ip {0} {2}\n",
+                    table, set, chain));
+    batch.rules(
+        fmt::format("flush chain ip {0} {1}\n"
+                    "add rule ip {0} {1} update @{2} {{ ip saddr timeout {3}s }}\n"
+                    "add rule ip {0} {1} meta l4proto {4} dnat ip to {5}\n"
+                    "add rule {6} ip saddr @{2} goto {1}\n",
+                    table, chain, set, seconds, to_string(protocol), after[i].text(), sticky));
+    choices += fmt::format("{}{} : goto {}", i > 0 ? ", " : "", i, chain);
+  }
+  if (!after.empty())
+    batch.rules(fmt::format("add rule {} numgen random mod {} vmap {{ {} }}\n", sticky,
+                            after.size(), choices));
+  for (const SocketAddress& endpoint : before) {
+    if (std::find(after.begin(), after.end(), endpoint) != after.end()) continue;
+    batch.teardown(
+        fmt::format("flush chain ip {0} {1}\ndelete chain ip {0} {1}\ndelete set ip {0} {2}\n",
+                    table, endpoint_chain(group, endpoint), affinity_set(group, endpoint)));
+  }
+  if (after.empty()) batch.teardown(fmt::format("delete chain {}\n", sticky));
+}
+
+std::string take_over(const RulesConfig& config, const ExistingTable& existing,
+                      const std::set<std::string>& chains, const std::set<std::string>& sets) {
+  const std::string& table = config.table;
+  std::string text = fmt::format("add table ip {}\n", table);
+  bool keep = existing.present && existing.layout == kRulesLayout;
+  if (existing.present && !keep)
+    text += fmt::format("delete table ip {0}\nadd table ip {0}\n", table);
+  if (keep) {
+    for (const std::string& chain : existing.chains)
+      text += fmt::format("flush chain ip {} {}\n", table, chain);
+    for (const std::string& map : existing.maps)
+      text += fmt::format("flush map ip {} {}\n", table, map);
+    for (const std::string& set : existing.sets)
+      if (set.rfind("a_", 0) != 0) text += fmt::format("flush set ip {} {}\n", table, set);
+    for (const std::string& chain : existing.chains)
+      if (!is_static_chain(chain) && !chains.count(chain))
+        text += fmt::format("delete chain ip {} {}\n", table, chain);
+    for (const std::string& set : existing.sets)
+      if (!is_static_set(set) && !sets.count(set))
+        text += fmt::format("delete set ip {} {}\n", table, set);
+  }
+  for (const StaticSet& set : kSets)
+    text += fmt::format("add {} ip {} {} {{ {} }}\n", set.kind, table, set.name, set.type);
+  text += fmt::format("add chain ip {} {}\n", table, kRulesLayout);
+  for (const StaticChain& chain : kChains)
+    text += chain.hook ? fmt::format("add chain ip {} {} {{ {} }}\n", table, chain.name, chain.hook)
+                       : fmt::format("add chain ip {} {}\n", table, chain.name);
+  return text + static_rules(config);
+}
+
+}  // namespace moth::network::rules_text
