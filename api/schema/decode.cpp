@@ -129,6 +129,7 @@ class Decoder {
   Done decode_value(Value value, Json& json, const Place& place, std::size_t depth) {
     if (depth > options_.max_depth)
       return fail_at(place, fmt::format("nested deeper than {} levels", options_.max_depth));
+    if (!options_.check_types && !has_declared_shape(value.kind(), json)) return {};
     switch (value.kind()) {
       case Kind::kObject:
         return decode_object(value, json, place, depth);
@@ -144,6 +145,12 @@ class Decoder {
       default:
         return decode_scalar(value, json, place);
     }
+  }
+
+  // Whether there is anything to do in `json` when types are not to be checked.
+  static bool has_declared_shape(Kind kind, const Json& json) {
+    if (kind == Kind::kObject || kind == Kind::kMap) return json.is_object();
+    return kind == Kind::kArray && json.is_array();
   }
 
   Done decode_object(Value value, Json& json, const Place& place, std::size_t depth) {

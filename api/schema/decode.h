@@ -20,7 +20,10 @@
 namespace moth::schema {
 
 struct DecodeOptions {
-  bool prune_unknown = true;       // remove unknown fields from the object
+  bool prune_unknown = true;  // remove unknown fields from the object
+  // False for custom resources: whatever has another JSON type than declared is left as it is, for
+  // their own validation (422) to report.
+  bool check_types = true;
   std::size_t max_depth = 256;     // of nesting; beyond it: 400
   std::size_t max_reported = 100;  // unknown fields listed; the rest are pruned unlisted
 };

@@ -7,7 +7,6 @@
 #include <map>
 
 #include "api/machinery/json_text.h"
-#include "api/schema/table.h"
 
 namespace moth::schema {
 
@@ -110,7 +109,13 @@ void write_scalar(Writer& out, Kind kind) {
   }
 }
 
+// The nested structures of a custom resource have no name of their own: they are written in place.
+bool is_anonymous(Type type) {
+  return !is_builtin(type) && !type.is_root();
+}
+
 void write_value(Writer& out, Value value);
+void write_structure(Writer& out, Type type);
 
 void write_list_facts(Writer& out, Value value, Field field) {
   if (value.list_type() == ListType::kMap) {
@@ -149,10 +154,15 @@ void write_value_members(Writer& out, Value value, Field field) {
     default:
       break;
   }
+  if (value.nullable()) out.key("nullable").raw("true");
+  if (value.preserve_unknown_fields() || (!value.type() && value.kind() == Kind::kRawObject))
+    out.key("x-kubernetes-preserve-unknown-fields").raw("true");
+  if (value.embedded_resource()) out.key("x-kubernetes-embedded-resource").raw("true");
   if (!value.type()) return write_scalar(out, value.kind());
   if (value.kind() == Kind::kObject && value.map_type() != value.type().map_type())
     out.key("x-kubernetes-map-type")
         .text(value.map_type() == MapType::kAtomic ? "atomic" : "granular");
+  if (is_anonymous(value.type())) return write_structure(out, value.type());
   // allOf, since members beside a bare $ref are ignored.
   out.key("allOf").open('[').open('{').key("$ref").text(ref_of(value.type()));
   out.close('}').close(']');
@@ -160,7 +170,7 @@ void write_value_members(Writer& out, Value value, Field field) {
 
 void write_value(Writer& out, Value value) {
   out.open('{');
-  if (value.type() && value.kind() != Kind::kArray && value.kind() != Kind::kMap) {
+  if (value.type() && !is_anonymous(value.type())) {
     out.key("$ref").text(ref_of(value.type()));
   } else {
     write_value_members(out, value, {});
@@ -177,14 +187,8 @@ void write_property(Writer& out, Field field) {
   out.close('}');
 }
 
-void write_type(Writer& out, Type type, std::string_view group, std::string_view version) {
-  out.key(openapi_name(type)).open('{');
-  if (!type.description().empty()) out.key("description").text(type.description());
-  if (type.kind() != Kind::kObject) {
-    write_scalar(out, type.kind());
-    out.close('}');
-    return;
-  }
+// The members type, properties and required, inside an open object.
+void write_structure(Writer& out, Type type) {
   out.key("type").text("object");
   bool any_required = false;
   if (type.fields().size() > 0) {
@@ -201,6 +205,17 @@ void write_type(Writer& out, Type type, std::string_view group, std::string_view
       if (field.required()) out.text(field.name());
     out.close(']');
   }
+}
+
+void write_type(Writer& out, Type type, std::string_view group, std::string_view version) {
+  out.key(openapi_name(type)).open('{');
+  if (!type.description().empty()) out.key("description").text(type.description());
+  if (type.kind() != Kind::kObject) {
+    write_scalar(out, type.kind());
+    out.close('}');
+    return;
+  }
+  write_structure(out, type);
   if (type.map_type() == MapType::kAtomic) out.key("x-kubernetes-map-type").text("atomic");
   if (type.is_root()) {
     out.key("x-kubernetes-group-version-kind").open('[');
@@ -218,7 +233,12 @@ using TypesByName = std::map<std::string, Type>;
 void collect(TypesByName& types, Type root) {
   std::vector<Type> open;
   auto visit = [&](Type type) {
-    if (type && types.emplace(openapi_name(type), type).second) open.push_back(type);
+    if (!type) return;
+    if (is_anonymous(type)) {
+      open.push_back(type);
+    } else if (types.emplace(openapi_name(type), type).second) {
+      open.push_back(type);
+    }
   };
   visit(root);
   while (!open.empty()) {
@@ -390,7 +410,7 @@ class Paths {
 
 std::string openapi_name(Type type) {
   std::string_view name = type.name();
-  if (type.table() != &kBuiltinTable) return std::string(name);
+  if (!is_builtin(type)) return std::string(name);
   auto prefixed = [&](std::string_view prefix) { return std::string(prefix).append(name); };
   if (name.starts_with("meta.v1.")) return prefixed("io.k8s.apimachinery.pkg.apis.");
   if (name.starts_with("api.resource.") || name.starts_with("util.") ||

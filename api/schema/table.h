@@ -52,6 +52,7 @@ struct ValueRow {
   std::uint32_t key_count = 0;
 };
 inline constexpr std::uint8_t kNullable = 1, kPreserveUnknown = 2, kEmbeddedResource = 4;
+inline constexpr std::uint8_t kBuiltinType = 8;  // `type` is a row of kBuiltinTable
 
 // One numbered field of a protobuf message; a type's rows are sorted by number.
 struct ProtoRow {

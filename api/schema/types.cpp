@@ -52,7 +52,8 @@ bool Value::is_scalar() const {
   }
 }
 Type Value::type() const {
-  return row().type == kNone ? Type() : Type(table_, row().type);
+  if (row().type == kNone) return {};
+  return {row().flags & kBuiltinType ? &kBuiltinTable : table_, row().type};
 }
 Value Value::element() const {
   return row().element == kNone ? Value() : Value(table_, row().element);
@@ -174,6 +175,9 @@ Type find_type(std::string_view group, std::string_view version, std::string_vie
 
 std::size_t type_count() {
   return kBuiltinTable.type_count;
+}
+bool is_builtin(Type type) {
+  return type.table() == &kBuiltinTable;
 }
 Type type_at(std::size_t index) {
   return {&kBuiltinTable, static_cast<std::uint32_t>(index)};

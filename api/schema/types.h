@@ -7,7 +7,7 @@
 // compiled from data/*.schema into read-only memory, so it costs nothing at start; the schema of a
 // custom resource is a Table of its own (dynamic.h) and is walked by the same code. A handle is
 // valid as long as its table: for ever for the built-in one. Everything here is immutable and may
-// be used on any thread; nothing allocates.
+// be used on any thread.
 //
 //   if (auto type = schema::find_type("core.v1.PodSpec"))
 //     for (schema::Field field : type.fields()) ... field.name(), field.value().kind() ...
@@ -219,6 +219,9 @@ Type find_type(std::string_view name);
 Type find_type(std::string_view group, std::string_view version, std::string_view kind);
 std::size_t type_count();
 Type type_at(std::size_t index);  // index < type_count(); sorted by name
+
+// False for the types of custom resources, and for an empty handle.
+bool is_builtin(Type type);
 
 std::string_view to_string(Kind kind);
 
