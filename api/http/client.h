@@ -43,8 +43,9 @@ struct ClientRequest {
 struct ClientOptions {
   TlsContextPtr tls;  // null: the system's trust store
   std::size_t max_idle_per_origin = 8;
-  std::chrono::milliseconds idle_timeout{90'000};
-  std::chrono::milliseconds dial_timeout{30'000};  // connect, each address; also the TLS handshake
+  std::chrono::milliseconds idle_timeout{60'000};   // less than servers': no race on reuse
+  std::chrono::milliseconds write_timeout{60'000};  // without any progress
+  std::chrono::milliseconds dial_timeout{30'000};   // connect, each address; also the TLS handshake
   std::string user_agent = "moth/0.1";
   std::size_t header_limit = 256 * 1024;
 };
