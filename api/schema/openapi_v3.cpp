@@ -303,11 +303,16 @@ void write_operation(Writer& out, const Operation& operation) {
   out.key("x-kubernetes-group-version-kind");
   write_gvk(out, operation.group, operation.version, operation.kind);
   write_parameters(out, operation);
-  if (Type body = operation.method == "patch" ? find_type("meta.v1.Patch") : operation.body) {
+  if (operation.method == "patch") {
+    std::span<const std::string_view> media_types = kPatches;
+    // Custom resources have no strategic merge, which is the last one.
+    if (operation.answer && !is_builtin(operation.answer)) media_types = media_types.first(3);
     out.key("requestBody").open('{');
-    write_content(out, body,
-                  operation.method == "patch" ? std::span<const std::string_view>(kPatches)
-                                              : std::span<const std::string_view>(kJson));
+    write_content(out, find_type("meta.v1.Patch"), media_types);
+    out.close('}');
+  } else if (operation.body) {
+    out.key("requestBody").open('{');
+    write_content(out, operation.body, kJson);
     out.close('}');
   }
   out.key("responses").open('{').key("200").open('{').key("description").text("OK");
