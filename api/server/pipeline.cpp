@@ -418,8 +418,7 @@ Task<Result<WriteResult>> Pipeline::bind(Target pod, std::string node, RequestCo
         fmt::format("pod {} is being deleted, cannot be assigned to a host", pod.name)));
   }
   object["spec"]["nodeName"] = node;
-  resources::ConditionUpdate scheduled{
-      "PodScheduled", "True", "", "", std::nullopt, resources::ConditionUpdate::Times::kPod};
+  resources::ConditionUpdate scheduled{"PodScheduled", "True", "", "", std::nullopt};
   resources::set_condition(object["status"], scheduled, clock_.wall());
   if (context.dry_run) co_return WriteResult{Object::from_json(object), false};
   auto staged = storage_.stage_update(def, std::move(object), current, def.durability);

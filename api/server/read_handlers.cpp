@@ -1,6 +1,8 @@
 // get and list.
 #include <fmt/format.h>
 
+#include <charconv>
+
 #include "api/base/spawn.h"
 #include "api/http/gzip.h"
 #include "api/server/api_server_impl.h"
@@ -26,10 +28,6 @@ Json list_metadata(const ListPage& page) {
   if (page.remaining > 0) metadata["remainingItemCount"] = page.remaining;
   return metadata;
 }
-
-struct VersionWish {
-  std::string version, match;
-};
 
 Result<std::uint64_t> parse_revision(const std::string& text) {
   std::uint64_t revision = 0;

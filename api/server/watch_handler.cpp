@@ -1,6 +1,8 @@
 // watch: a stream of JSON lines, one serialisation of an object for all watchers.
 #include <fmt/format.h>
 
+#include <charconv>
+
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <random>
 
