@@ -1,0 +1,183 @@
+#include "runtime/network/pod_network.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+
+#include "tests/unit/runtime/network/net_lab.h"
+
+namespace moth::network {
+namespace {
+
+using namespace lab;
+
+constexpr const char* kUidA = "aaaaaaaa-0000-4000-8000-000000000001";
+constexpr const char* kUidB = "bbbbbbbb-0000-4000-8000-000000000002";
+constexpr Ipv4 kPodA = Ipv4::of(10, 244, 0, 5);
+constexpr Ipv4 kPodB = Ipv4::of(10, 244, 0, 6);
+
+struct Machine {
+  Machine() : config(lab_config()), pods(config), directory(config.run_dir) {
+    auto uplink = make_uplink(directory);
+    EXPECT_TRUE(uplink) << uplink.error().message;
+    if (uplink) world = *uplink;
+    auto ready = setup_host_network(config);
+    EXPECT_TRUE(ready) << ready.error().message;
+  }
+  ~Machine() {
+    EXPECT_TRUE(remove_host_network(config));
+    EXPECT_TRUE(directory.remove_all());
+    std::filesystem::remove(config.run_dir);
+  }
+  NetworkConfig config;
+  PodNetwork pods;
+  NetnsDirectory directory;
+  std::string world;
+};
+
+TEST(Netns, CreateListRemove) {
+  in_lab([] {
+    NetnsDirectory directory(lab_config().run_dir);
+    auto path = directory.create("one");
+    ASSERT_TRUE(path) << path.error().message;
+    EXPECT_TRUE(directory.exists("one"));
+    EXPECT_EQ(*directory.create("one"), *path);
+    EXPECT_EQ(*directory.list(), std::vector<std::string>{"one"});
+    EXPECT_TRUE(directory.remove("one"));
+    EXPECT_TRUE(directory.remove("one")) << "removing twice is no error";
+    EXPECT_FALSE(directory.exists("one"));
+    EXPECT_TRUE(directory.remove_all());
+    std::filesystem::remove(std::filesystem::path(*path).parent_path().parent_path());
+  });
+}
+
+TEST(Netns, AFailingConfigurationLeavesNothing) {
+  in_lab([] {
+    NetnsDirectory directory(lab_config().run_dir);
+    auto path = directory.create("one", [] { return Result<>(fail(Error::bad_request("no"))); });
+    ASSERT_FALSE(path);
+    EXPECT_EQ(path.error().message, "no");
+    EXPECT_FALSE(std::filesystem::exists(directory.path("one")));
+    EXPECT_TRUE(directory.remove_all());
+    std::filesystem::remove(std::filesystem::path(directory.path("x")).parent_path().parent_path());
+  });
+}
+
+TEST(Netns, TheCallersThreadStaysWhereItIs) {
+  in_lab([] {
+    auto here = std::filesystem::read_symlink("/proc/thread-self/ns/net");
+    EXPECT_TRUE(run_in_new_netns([&]() -> Result<> {
+      EXPECT_NE(std::filesystem::read_symlink("/proc/thread-self/ns/net"), here);
+      return {};
+    }));
+    EXPECT_EQ(std::filesystem::read_symlink("/proc/thread-self/ns/net"), here);
+  });
+}
+
+TEST(PodNetwork, PodsReachEachOtherTheHostAndTheWorld) {
+  in_lab([] {
+    Machine machine;
+    auto a = machine.pods.attach(kUidA, kPodA);
+    ASSERT_TRUE(a) << a.error().message;
+    auto b = machine.pods.attach(kUidB, kPodB);
+    ASSERT_TRUE(b) << b.error().message;
+    EchoServer in_b("b", b->netns_path, Protocol::kTcp, 80);
+    EchoServer on_host("host", "", Protocol::kTcp, 81);
+    // No NAT between pods, nor between host and pod.
+    EXPECT_EQ(ask(a->netns_path, Protocol::kTcp, {kPodB, 80}), "b 10.244.0.5");
+    EXPECT_EQ(ask("", Protocol::kTcp, {kPodB, 80}), "b 192.168.77.2");
+    EXPECT_EQ(ask(a->netns_path, Protocol::kTcp, {kNode, 81}), "host 10.244.0.5");
+    EXPECT_EQ(ask(b->netns_path, Protocol::kTcp, {Ipv4::of(127, 0, 0, 1), 80}), "b 127.0.0.1");
+    EXPECT_EQ(ask(b->netns_path, Protocol::kTcp, {kPodB, 80}), "b 10.244.0.6");
+    auto names = *machine.pods.list();
+    std::sort(names.begin(), names.end());
+    EXPECT_EQ(names, (std::vector<std::string>{kUidA, kUidB, "world"}));
+  });
+}
+
+TEST(PodNetwork, AttachIsIdempotentAndRepairs) {
+  in_lab([] {
+    Machine machine;
+    ASSERT_TRUE(machine.pods.attach(kUidA, kPodA));
+    EXPECT_TRUE(machine.pods.complete(kUidA, kPodA));
+    EXPECT_FALSE(machine.pods.complete(kUidA, kPodB));
+    EXPECT_FALSE(machine.pods.complete(kUidB, kPodB));
+    // A server started before stays reachable: the namespace was kept.
+    EchoServer server("a", machine.pods.netns_path(kUidA), Protocol::kTcp, 80);
+    ASSERT_TRUE(PodNetwork(machine.config).attach(kUidA, kPodA));
+    EXPECT_EQ(ask("", Protocol::kTcp, {kPodA, 80}), "a 192.168.77.2");
+    // Without its host end the pod's network is incomplete and made anew.
+    auto sock = netlink::RouteSocket::open();
+    ASSERT_TRUE(sock->delete_link(pod_interface(machine.config.instance, kUidA)));
+    EXPECT_FALSE(machine.pods.complete(kUidA, kPodA));
+    ASSERT_TRUE(machine.pods.attach(kUidA, kPodA));
+    EXPECT_TRUE(machine.pods.complete(kUidA, kPodA));
+  });
+}
+
+TEST(PodNetwork, DetachRemovesTheLinkAndDeadAddressesAreUnreachable) {
+  in_lab([] {
+    Machine machine;
+    ASSERT_TRUE(machine.pods.attach(kUidA, kPodA));
+    ASSERT_TRUE(machine.pods.attach(kUidB, kPodB));
+    ASSERT_TRUE(machine.pods.detach(kUidB, kPodB));
+    EXPECT_TRUE(machine.pods.detach(kUidB, kPodB)) << "detaching twice is no error";
+    EXPECT_FALSE(machine.directory.exists(kUidB));
+    // The kernel removes the veth in the background.
+    auto sock = netlink::RouteSocket::open();
+    auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+    std::string name = pod_interface(machine.config.instance, kUidB);
+    while (*sock->find_link(name) && std::chrono::steady_clock::now() < deadline)
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    EXPECT_FALSE(*sock->find_link(name));
+    EXPECT_EQ(ask(machine.pods.netns_path(kUidA), Protocol::kTcp, {kPodB, 80}),
+              "error: EHOSTUNREACH");
+    EXPECT_EQ(ask("", Protocol::kTcp, {kPodB, 80}), "error: EHOSTUNREACH");
+    // The same uid may come again at once.
+    ASSERT_TRUE(machine.pods.attach(kUidB, kPodB));
+    EXPECT_TRUE(machine.pods.complete(kUidB, kPodB));
+  });
+}
+
+TEST(PodNetwork, APodCannotSendFromAnotherAddress) {
+  in_lab([] {
+    Machine machine;
+    auto a = machine.pods.attach(kUidA, kPodA);
+    auto b = machine.pods.attach(kUidB, kPodB);
+    ASSERT_TRUE(a && b);
+    EchoServer server("host", "", Protocol::kUdp, 81);
+    ASSERT_TRUE(run_in_netns(a->netns_path, []() -> Result<> {
+      MOTH_ASSIGN(auto sock, netlink::RouteSocket::open());
+      MOTH_ASSIGN(auto link, sock.find_link("lo"));
+      MOTH_TRY(sock.add_address(link->index, kPodB, 32));
+      int fd = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+      set_timeout(fd, 300);
+      sockaddr_in from = wire({kPodB, 0}), to = wire({kNode, 81});
+      EXPECT_EQ(::bind(fd, reinterpret_cast<sockaddr*>(&from), sizeof from), 0);
+      EXPECT_EQ(::sendto(fd, "?", 1, 0, reinterpret_cast<sockaddr*>(&to), sizeof to), 1);
+      char buffer[64];
+      EXPECT_LT(::recv(fd, buffer, sizeof buffer, 0), 0);
+      ::close(fd);
+      return {};
+    }));
+  });
+}
+
+TEST(HostNetwork, SetupTwiceAndDetectedAddress) {
+  in_lab([] {
+    Machine machine;
+    EXPECT_TRUE(setup_host_network(machine.config));
+    EXPECT_EQ(detect_node_ip(), kNode);
+    NetworkConfig wrong = machine.config;
+    wrong.node_ip = Ipv4::of(203, 0, 113, 1);
+    auto refused = setup_host_network(wrong);
+    ASSERT_FALSE(refused);
+    EXPECT_NE(refused.error().message.find("203.0.113.1 is not an address of this machine"),
+              std::string::npos);
+  });
+}
+
+}  // namespace
+}  // namespace moth::network

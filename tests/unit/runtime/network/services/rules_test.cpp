@@ -1,0 +1,226 @@
+#include "runtime/network/services/rules.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+namespace moth::network {
+namespace {
+
+const RulesConfig kConfig{"moth_t", "m0000", *Cidr::parse("10.244.0.0/24"),
+                          *Cidr::parse("10.96.0.0/16"), Ipv4::of(10, 96, 0, 10)};
+
+SocketAddress pod(int last, std::uint16_t port = 8080) {
+  return {Ipv4::of(10, 244, 0, last), port};
+}
+
+ServiceSpec web(std::vector<SocketAddress> endpoints) {
+  ServiceSpec service;
+  service.id = "shop/web";
+  service.cluster_ip = Ipv4::of(10, 96, 0, 20);
+  service.ports = {{"http", Protocol::kTcp, 80, 0, std::move(endpoints)}};
+  return service;
+}
+
+bool has(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+std::size_t lines(const std::string& text) {
+  return static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
+}
+
+TEST(RuleSet, NothingToDoGivesAnEmptyTransaction) {
+  RuleSet rules(kConfig);
+  rules.full_load({});
+  EXPECT_TRUE(rules.flush().empty());
+  rules.set(web({pod(2)}));
+  EXPECT_FALSE(rules.flush().empty());
+  rules.set(web({pod(2)}));
+  EXPECT_TRUE(rules.flush().empty());
+  rules.set(web({pod(2), pod(2)}));
+  EXPECT_TRUE(rules.flush().empty()) << "duplicates do not matter";
+}
+
+TEST(RuleSet, AddingAnEndpointAddsElementsAlone) {
+  RuleSet rules(kConfig);
+  rules.set(web({pod(2), pod(3)}));
+  ServiceSpec other = web({pod(4), pod(5), pod(6)});
+  other.id = "shop/other";
+  other.cluster_ip = Ipv4::of(10, 96, 0, 21);
+  rules.set(other);
+  rules.full_load({});
+  rules.set(web({pod(2), pod(3), pod(7)}));
+  EXPECT_EQ(rules.flush().text,
+            "delete element ip moth_t n2 { 10.96.0.20 . tcp . 80 }\n"
+            "add element ip moth_t ep { 10.96.0.20 . tcp . 80 . 2 : 10.244.0.7 . 8080 }\n"
+            "add element ip moth_t hairpin { 10.244.0.7 . 10.244.0.7 }\n"
+            "add element ip moth_t n3 { 10.96.0.20 . tcp . 80 }\n");
+}
+
+TEST(RuleSet, RemovingAnEndpointMovesTheLastIntoItsPlace) {
+  RuleSet rules(kConfig);
+  rules.set(web({pod(2), pod(3), pod(4)}));
+  rules.full_load({});
+  rules.set(web({pod(3), pod(4)}));
+  EXPECT_EQ(rules.flush().text,
+            "add set ip moth_t n2 { type ipv4_addr . inet_proto . inet_service; }\n"
+            "add chain ip moth_t n2\n"
+            "add rule ip moth_t addresses ip daddr . meta l4proto . th dport @n2 goto n2\n"
+            "add rule ip moth_t n2 dnat ip to ip daddr . meta l4proto . th dport . numgen random "
+            "mod 2 map @ep\n"
+            "add rule ip moth_t n2 dnat ip to ip daddr . meta l4proto . th dport . numgen inc mod "
+            "1 map @ep\n"
+            "delete element ip moth_t ep { 10.96.0.20 . tcp . 80 . 0 : 10.244.0.2 . 8080, "
+            "10.96.0.20 . tcp . 80 . 2 : 10.244.0.4 . 8080 }\n"
+            "delete element ip moth_t hairpin { 10.244.0.2 . 10.244.0.2 }\n"
+            "delete element ip moth_t n3 { 10.96.0.20 . tcp . 80 }\n"
+            "add element ip moth_t ep { 10.96.0.20 . tcp . 80 . 0 : 10.244.0.4 . 8080 }\n"
+            "add element ip moth_t n2 { 10.96.0.20 . tcp . 80 }\n");
+}
+
+TEST(RuleSet, ReplacingAnEndpointKeepsTheCount) {
+  RuleSet rules(kConfig);
+  rules.set(web({pod(2), pod(3)}));
+  rules.full_load({});
+  rules.set(web({pod(3), pod(9)}));
+  EXPECT_EQ(rules.flush().text,
+            "delete element ip moth_t ep { 10.96.0.20 . tcp . 80 . 0 : 10.244.0.2 . 8080 }\n"
+            "delete element ip moth_t hairpin { 10.244.0.2 . 10.244.0.2 }\n"
+            "add element ip moth_t ep { 10.96.0.20 . tcp . 80 . 0 : 10.244.0.9 . 8080 }\n"
+            "add element ip moth_t hairpin { 10.244.0.9 . 10.244.0.9 }\n");
+}
+
+TEST(RuleSet, OnlyFrontendsOutsideTheServiceRangeAreListedWhenEmpty) {
+  RuleSet rules(kConfig);
+  ServiceSpec service = web({});
+  service.ports[0].node_port = 30080;
+  service.external_ips = {Ipv4::of(192, 0, 2, 7)};
+  rules.set(service);
+  std::string text = rules.full_load({}).text;
+  EXPECT_TRUE(has(text, "add element ip moth_t none { 192.0.2.7 . tcp . 80 }"));
+  EXPECT_TRUE(has(text, "add element ip moth_t npnone { tcp . 30080 }"));
+  EXPECT_FALSE(has(text, "10.96.0.20"));
+  service.ports[0].endpoints = {pod(2)};
+  rules.set(service);
+  text = rules.flush().text;
+  EXPECT_TRUE(has(text, "delete element ip moth_t none { 192.0.2.7 . tcp . 80 }"));
+  EXPECT_TRUE(has(text, "delete element ip moth_t npnone { tcp . 30080 }"));
+  EXPECT_TRUE(has(text, "add element ip moth_t p1 { tcp . 30080 }"));
+}
+
+TEST(RuleSet, TheFirstOwnerOfAFrontendKeepsIt) {
+  RuleSet rules(kConfig);
+  HostPortSpec first{"uid-1", {{std::nullopt, Protocol::kTcp, 8080, pod(2)}}};
+  HostPortSpec second{"uid-2", {{Ipv4{0}, Protocol::kTcp, 8080, pod(3)}}};
+  rules.set(first);
+  rules.set(second);
+  EXPECT_TRUE(has(rules.full_load({}).text, "tcp . 8080 . 0 : 10.244.0.2 . 8080"));
+  rules.erase("uid-1");
+  std::string text = rules.flush().text;
+  EXPECT_TRUE(has(text, "delete element ip moth_t npep { tcp . 8080 . 0 : 10.244.0.2 . 8080 }"));
+  EXPECT_TRUE(has(text, "add element ip moth_t npep { tcp . 8080 . 0 : 10.244.0.3 . 8080 }"));
+  rules.erase("uid-2");
+  rules.flush();
+  EXPECT_EQ(rules.frontends(), 0u);
+}
+
+TEST(RuleSet, WithdrawnEndpointsStayOutWhateverIsSet) {
+  RuleSet rules(kConfig);
+  rules.set(web({pod(2), pod(3)}));
+  rules.full_load({});
+  rules.withdraw(Ipv4::of(10, 244, 0, 2));
+  EXPECT_TRUE(has(rules.flush().text, "10.244.0.2 . 8080"));
+  rules.set(web({pod(2), pod(3)}));
+  EXPECT_TRUE(rules.flush().empty());
+  EXPECT_EQ(rules.endpoints({Ipv4::of(10, 96, 0, 20), Protocol::kTcp, 80}),
+            std::vector<SocketAddress>{pod(3)});
+  rules.readmit(Ipv4::of(10, 244, 0, 2));
+  EXPECT_FALSE(rules.flush().empty());
+  EXPECT_EQ(rules.endpoints({Ipv4::of(10, 96, 0, 20), Protocol::kTcp, 80}).size(), 2u);
+}
+
+TEST(RuleSet, UdpChangesAreReportedForConntrack) {
+  RuleSet rules(kConfig);
+  ServiceSpec service = web({pod(2), pod(3)});
+  service.ports[0].protocol = Protocol::kUdp;
+  rules.set(service);
+  EXPECT_EQ(rules.full_load({}).udp.size(), 1u);
+  rules.set(web({pod(3)}));  // the UDP port becomes a TCP port
+  Transaction transaction = rules.flush();
+  ASSERT_EQ(transaction.udp.size(), 1u);
+  EXPECT_EQ(transaction.udp[0].first.protocol, Protocol::kUdp);
+  EXPECT_TRUE(transaction.udp[0].second.empty());
+}
+
+TEST(RuleSet, AffinityUsesASetPerEndpoint) {
+  RuleSet rules(kConfig);
+  ServiceSpec service = web({pod(2), pod(3)});
+  service.affinity_seconds = 600;
+  rules.set(service);
+  std::string text = rules.full_load({}).text;
+  EXPECT_TRUE(has(text, "{ ip saddr timeout 600s }"));
+  EXPECT_TRUE(has(text, "numgen random mod 2 vmap { 0 : goto e_"));
+  EXPECT_TRUE(has(text, "add element ip moth_t sticky { 10.96.0.20 . tcp . 80 : goto s_"));
+  EXPECT_FALSE(has(text, "add element ip moth_t ep "));
+  service.ports[0].endpoints = {pod(3)};
+  rules.set(service);
+  text = rules.flush().text;
+  EXPECT_TRUE(has(text, "delete set ip moth_t a_"));
+  EXPECT_FALSE(has(text, "sticky {")) << "the frontend itself does not change";
+  rules.erase("shop/web");
+  text = rules.flush().text;
+  EXPECT_TRUE(has(text, "delete element ip moth_t sticky"));
+  EXPECT_TRUE(has(text, "delete chain ip moth_t s_"));
+}
+
+TEST(RuleSet, EndpointsBeyondTheMachineAreMasqueradedInsteadOfHairpinned) {
+  RuleSet rules(kConfig);
+  rules.set(web({{Ipv4::of(203, 0, 113, 9), 443}}));
+  std::string text = rules.full_load({}).text;
+  EXPECT_TRUE(has(text, "add element ip moth_t outside { 203.0.113.9 }"));
+  EXPECT_FALSE(has(text, "element ip moth_t hairpin"));
+}
+
+TEST(RuleSet, TakeOverKeepsBaseChainsAndAffinity) {
+  RuleSet rules(kConfig);
+  rules.set(web({pod(2)}));
+  ExistingTable existing{true,
+                         kRulesLayout,
+                         {"nat_pre", "n1", "n7", "s_old", "layout_1"},
+                         {"n1", "n7", "none", "a_old"},
+                         {"ep"}};
+  std::string text = rules.full_load(existing).text;
+  EXPECT_FALSE(has(text, "delete table"));
+  EXPECT_FALSE(has(text, "delete chain ip moth_t nat_pre"));
+  EXPECT_FALSE(has(text, "delete chain ip moth_t n1\n"));
+  EXPECT_TRUE(has(text, "flush set ip moth_t n1\n"));
+  EXPECT_TRUE(has(text, "flush map ip moth_t ep\n"));
+  EXPECT_TRUE(has(text, "delete chain ip moth_t n7\n"));
+  EXPECT_TRUE(has(text, "delete set ip moth_t n7\n"));
+  EXPECT_TRUE(has(text, "delete chain ip moth_t s_old\n"));
+  EXPECT_TRUE(has(text, "delete set ip moth_t a_old\n"));
+  EXPECT_FALSE(has(text, "flush set ip moth_t a_old"));
+  existing.layout = "layout_0";
+  EXPECT_TRUE(has(rules.full_load(existing).text, "delete table ip moth_t\nadd table ip moth_t\n"));
+}
+
+TEST(RuleSet, AChangeAmongThousandsIsSmall) {
+  RuleSet rules(kConfig);
+  for (int i = 0; i < 3000; ++i) {
+    ServiceSpec service = web({pod(2), pod(3)});
+    service.id = "ns/" + std::to_string(i);
+    service.cluster_ip =
+        Ipv4{kConfig.service_cidr.base.value + 100 + static_cast<std::uint32_t>(i)};
+    rules.set(service);
+  }
+  rules.full_load({});
+  ServiceSpec service = web({pod(2), pod(4)});
+  service.id = "ns/7";
+  service.cluster_ip = Ipv4{kConfig.service_cidr.base.value + 107};
+  rules.set(service);
+  EXPECT_LE(lines(rules.flush().text), 4u);
+}
+
+}  // namespace
+}  // namespace moth::network
