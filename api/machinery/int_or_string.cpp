@@ -14,10 +14,11 @@ namespace moth {
 Result<IntOrString> IntOrString::from_json(const Json& json) {
   if (json.is_string()) return of(json.get<std::string>());
   if (json.is_number_integer()) {
-    constexpr auto kMax = static_cast<std::uint64_t>(std::numeric_limits<std::int32_t>::max());
-    bool too_big = json.is_number_unsigned() && json.get<std::uint64_t>() > kMax;
-    auto number = too_big ? 0 : json.get<std::int64_t>();
-    if (!too_big && number >= std::numeric_limits<std::int32_t>::min()) {
+    using Limits = std::numeric_limits<std::int32_t>;
+    auto number = json.get<std::int64_t>();
+    // An unsigned number above 2^63 wraps to a negative one.
+    bool wrapped = json.is_number_unsigned() && number < 0;
+    if (!wrapped && number >= Limits::min() && number <= Limits::max()) {
       return of(static_cast<std::int32_t>(number));
     }
     return fail(Error::bad_request("value " + json.dump() + " does not fit in 32 bits"));

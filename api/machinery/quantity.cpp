@@ -16,7 +16,7 @@ using Nanos = Quantity::Nanos;
 constexpr Nanos kNanosPerUnit = 1'000'000'000;
 constexpr Nanos kMaxParsed =
     static_cast<Nanos>(std::numeric_limits<std::int64_t>::max()) * kNanosPerUnit;
-constexpr Nanos kLimit = static_cast<Nanos>(1) << 126;
+constexpr Nanos kLimit = static_cast<Nanos>(1) << 125;
 
 constexpr std::string_view kErrFormat =
     "quantities must match the regular expression "

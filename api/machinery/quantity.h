@@ -3,7 +3,7 @@
 //
 // Kept as a whole number of nano units in 128 bits, which holds everything that the text form can
 // say: magnitudes are capped at 2^63-1 units and anything finer than a nano is rounded away from
-// zero. Arithmetic saturates at +-2^126 nano units. The family (binary, decimal, exponent) of the
+// zero. Arithmetic saturates at +-2^125 nano units. The family (binary, decimal, exponent) of the
 // text that was read is kept for printing.
 #include <compare>
 #include <cstdint>

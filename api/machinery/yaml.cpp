@@ -32,9 +32,27 @@ struct Refused : std::runtime_error {
 // Turns the parser's events into documents.
 class DocumentBuilder final : public YAML::EventHandler {
  public:
-  explicit DocumentBuilder(const YamlLimits& limits) : limits_(limits) {}
+  DocumentBuilder(std::string_view text, const YamlLimits& limits) : text_(text), limits_(limits) {}
 
   std::vector<YamlDocument> documents;
+
+  // The parser takes a quoted scalar that the text's end cuts off for a whole one.
+  void check_last_quote() const {
+    if (!last_quoted_) return;
+    auto at = static_cast<std::size_t>(last_quoted_->pos);
+    if (at >= text_.size() || (text_[at] != '"' && text_[at] != '\'')) return;
+    char quote = text_[at];
+    for (++at; at < text_.size(); ++at) {
+      if (quote == '"' && text_[at] == '\\') {
+        ++at;
+      } else if (text_[at] == quote) {
+        // Two single quotes are one inside the text.
+        if (quote == '"' || at + 1 == text_.size() || text_[at + 1] != quote) return;
+        ++at;
+      }
+    }
+    refuse(*last_quoted_, "found unexpected end of stream");
+  }
 
   void OnDocumentStart(const YAML::Mark& mark) override {
     current_ = YamlDocument{};
@@ -54,6 +72,7 @@ class DocumentBuilder final : public YAML::EventHandler {
 
   void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
     if (expects_key()) refuse(mark, "null cannot be a key");
+    if (!frames_.empty()) check_colon(frames_.back());
     add(mark, anchor, Json(nullptr), 1);
   }
 
@@ -76,6 +95,11 @@ class DocumentBuilder final : public YAML::EventHandler {
                 const std::string& text) override {
     charge(mark, 1);
     bool plain = tag == "?";
+    if (!plain) last_quoted_ = mark;
+    if (expects_key()) {
+      frames_.back().key_end = plain ? end_of_plain(mark, text) : std::nullopt;
+      frames_.back().key_mark = mark;
+    }
     if (expects_key() && plain && text == "<<") {
       frames_.back().merge = true;
       frames_.back().has_key = true;
@@ -99,8 +123,9 @@ class DocumentBuilder final : public YAML::EventHandler {
   void OnSequenceEnd() override { close(); }
 
   void OnMapStart(const YAML::Mark& mark, const std::string& /*tag*/, YAML::anchor_t anchor,
-                  YAML::EmitterStyle::value /*style*/) override {
+                  YAML::EmitterStyle::value style) override {
     open(mark, anchor, Json::object());
+    frames_.back().flow = style == YAML::EmitterStyle::Flow;
   }
   void OnMapEnd() override { close(); }
 
@@ -111,7 +136,9 @@ class DocumentBuilder final : public YAML::EventHandler {
     YAML::anchor_t anchor = 0;
     std::size_t nodes = 1;
     std::string key;
-    int key_line = 0;
+    YAML::Mark key_mark;
+    std::optional<std::size_t> key_end;  // of a plain key: where the text goes on after it
+    bool flow = false;
     bool has_key = false;
     bool merge = false;            // the key is <<
     std::set<std::string> merged;  // members that came by << and may be given again
@@ -124,6 +151,23 @@ class DocumentBuilder final : public YAML::EventHandler {
 
   bool expects_key() const {
     return !frames_.empty() && frames_.back().value.is_object() && !frames_.back().has_key;
+  }
+
+  std::optional<std::size_t> end_of_plain(const YAML::Mark& mark, const std::string& value) const {
+    auto at = static_cast<std::size_t>(mark.pos);
+    if (at >= text_.size() || text_.substr(at, value.size()) != value) return std::nullopt;
+    return at + value.size();
+  }
+
+  // The parser takes a lone word at the end of a block for a key without a value.
+  void check_colon(const Frame& frame) const {
+    if (!frame.value.is_object() || frame.flow || !frame.key_end) return;
+    auto next = text_.find_first_not_of(" \t", *frame.key_end);
+    if (next != std::string_view::npos && text_[next] == ':') return;
+    auto start = static_cast<std::size_t>(frame.key_mark.pos);
+    auto before = start == 0 ? std::string_view::npos : text_.find_last_not_of(" \t", start - 1);
+    bool explicit_key = before != std::string_view::npos && text_[before] == '?';
+    if (!explicit_key) refuse(frame.key_mark, "could not find expected ':'");
   }
 
   void charge(const YAML::Mark& mark, std::size_t nodes) {
@@ -219,8 +263,10 @@ class DocumentBuilder final : public YAML::EventHandler {
     }
   }
 
+  std::string_view text_;
   const YamlLimits& limits_;
   std::size_t nodes_ = 0;
+  std::optional<YAML::Mark> last_quoted_;
   YamlDocument current_;
   bool has_root_ = false;
   std::vector<Frame> frames_;
@@ -228,15 +274,44 @@ class DocumentBuilder final : public YAML::EventHandler {
 };
 
 // The library's messages in the words that users of kubectl know.
-std::string_view familiar(std::string_view message) {
-  if (message == "illegal map value") return "mapping values are not allowed in this context";
-  if (message.starts_with("end of map not found")) return "did not find expected key";
-  if (message.starts_with("end of map flow not found")) return "did not find expected ',' or '}'";
-  if (message.starts_with("end of sequence flow")) return "did not find expected ',' or ']'";
-  if (message.starts_with("end of sequence")) return "did not find expected '-' indicator";
-  if (message.starts_with("illegal EOF in scalar")) return "found unexpected end of stream";
-  if (message == "unknown token") return "found character that cannot start any token";
+std::string_view familiar(std::string_view message, bool tab_indented) {
+  struct Row {
+    std::string_view start, text;
+  };
+  constexpr Row kRows[] = {
+      {"illegal map value", "mapping values are not allowed in this context"},
+      {"illegal map key", "mapping keys are not allowed in this context"},
+      {"illegal block entry", "block sequence entries are not allowed in this context"},
+      {"illegal flow end", "did not find expected node content"},
+      {"illegal tab", "found a tab character where an indentation space is expected"},
+      {"illegal EOF in scalar", "found unexpected end of stream"},
+      {"illegal document indicator in scalar", "found unexpected document indicator"},
+      {"end of map not found", "did not find expected key"},
+      {"end of map flow not found", "did not find expected ',' or '}'"},
+      {"end of sequence flow", "did not find expected ',' or ']'"},
+      {"end of sequence", "did not find expected '-' indicator"},
+      {"unknown token", "found character that cannot start any token"},
+      {"unknown escape character", "found unknown escape character"},
+      {"unexpected character in block scalar", "did not find expected comment or line break"},
+      {"the referenced anchor is not defined", "unknown anchor referenced"},
+  };
+  for (const Row& row : kRows) {
+    if (!message.starts_with(row.start)) continue;
+    bool about_indentation = row.start == "illegal map value" || row.start == "illegal block entry";
+    return about_indentation && tab_indented ? "found character that cannot start any token"
+                                             : row.text;
+  }
   return message;
+}
+
+// Whether the line, counted from 0, begins with spaces of which one is a tab.
+bool is_tab_indented(std::string_view text, int line) {
+  for (int i = 0; i < line; ++i) {
+    auto end = text.find('\n');
+    if (end == std::string_view::npos) return false;
+    text.remove_prefix(end + 1);
+  }
+  return text.substr(0, text.find_first_not_of(" \t")).find('\t') != std::string_view::npos;
 }
 
 std::optional<std::string> check_characters(std::string_view text) {
@@ -317,19 +392,23 @@ Result<std::vector<YamlDocument>> parse_yaml_documents(std::string_view text,
   if (first != std::string_view::npos && text[first] == '{') {
     if (auto documents = parse_json_stream(text, limits)) return std::move(*documents);
   }
-  DocumentBuilder builder(limits);
+  DocumentBuilder builder(text, limits);
   try {
     std::istringstream stream{std::string(text)};
     YAML::Parser parser(stream);
     while (parser.HandleNextDocument(builder)) {
     }
+    builder.check_last_quote();
   } catch (const Refused& refused) {
     return yaml_error(refused.what());
   } catch (const YAML::ParserException& exception) {
-    if (exception.mark.is_null())
-      return yaml_error(fmt::format("yaml: {}", familiar(exception.msg)));
+    if (exception.mark.is_null()) {
+      return yaml_error(fmt::format("yaml: {}", familiar(exception.msg, false)));
+    }
+    bool tab_indented = is_tab_indented(text, exception.mark.line);
     return yaml_error(fmt::format("yaml: line {}: {} (column {})", exception.mark.line + 1,
-                                  familiar(exception.msg), exception.mark.column + 1));
+                                  familiar(exception.msg, tab_indented),
+                                  exception.mark.column + 1));
   } catch (const std::exception& exception) {
     return yaml_error(fmt::format("yaml: {}", exception.what()));
   }

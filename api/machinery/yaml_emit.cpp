@@ -141,7 +141,7 @@ class Emitter {
     } else if (value.is_array() && !value.empty()) {
       list(value, 0, false);
     } else {
-      scalar(value, 0);
+      scalar(value, 2);
     }
   }
 
