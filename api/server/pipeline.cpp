@@ -11,7 +11,6 @@
 #include "api/schema/types.h"
 #include "api/server/deletion.h"
 #include "api/server/meta_rules.h"
-#include "api/server/patch_schema.h"
 #include "api/server/scale.h"
 
 namespace moth::server {
@@ -351,7 +350,11 @@ Task<Result<WriteResult>> Pipeline::patch(Target target, client::PatchType type,
         schema::Type root = target.subresource == "scale"
                                 ? schema::find_type("autoscaling.v1.Scale")
                                 : schema::find_type(def.type_name);
-        return apply_strategic_patch(current, patch, patch_schema(root));
+        const PatchSchema* known = patch_schemas_.of(root);
+        if (!known)
+          return fail(Error::of(Reason::kUnsupportedMediaType,
+                                "strategic merge patches are for built-in kinds only"));
+        return apply_strategic_patch(current, patch, *known);
       }
       case client::PatchType::kApply:
         return fail(Error::of(Reason::kUnsupportedMediaType,

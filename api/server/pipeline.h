@@ -16,6 +16,7 @@
 #include "api/client/object_client.h"
 #include "api/machinery/names.h"
 #include "api/resources/registry.h"
+#include "api/schema/patch_schema.h"
 #include "api/server/admission/admission.h"
 #include "api/server/request_context.h"
 #include "api/server/storage.h"
@@ -86,6 +87,7 @@ class Pipeline {
   Storage& storage_;
   Clock& clock_;
   RandomSource random_;
+  schema::PatchSchemas patch_schemas_;
   std::vector<std::unique_ptr<Admission>> admission_;
 };
 

@@ -34,7 +34,8 @@ constexpr int kMaxLogMessageLines = 80;
 std::string last_lines(std::string text) {
   int lines = 0;
   for (std::size_t i = text.size(); i > 0; --i) {
-    if (text[i - 1] == '\n' && i != text.size() && ++lines == kMaxLogMessageLines) return text.substr(i);
+    if (text[i - 1] == '\n' && i != text.size() && ++lines == kMaxLogMessageLines)
+      return text.substr(i);
   }
   return text;
 }
@@ -88,7 +89,8 @@ Task<bool> PodWorker::launch(const Container& container, const PulledImage& imag
     failed_to_make(container, request.error());
     co_return false;
   }
-  event(client::EventType::kNormal, "Created", "Created container: " + container.name, field_path(container));
+  event(client::EventType::kNormal, "Created", "Created container: " + container.name,
+        field_path(container));
   state.attempt = attempt;
   state.definition = definition_of(container);
   save();
@@ -116,7 +118,8 @@ Task<bool> PodWorker::launch(const Container& container, const PulledImage& imag
   co_return true;
 }
 
-void PodWorker::begin_run(const Container& container, std::unique_ptr<shim::Container> handle, bool adopted) {
+void PodWorker::begin_run(const Container& container, std::unique_ptr<shim::Container> handle,
+                          bool adopted) {
   ContainerRecord& state = record_.container(container.name);
   state.state = State::kRunning;
   state.started_at = handle->started().started_at;
@@ -128,7 +131,8 @@ void PodWorker::begin_run(const Container& container, std::unique_ptr<shim::Cont
     state.post_start_done = !container.post_start;
     state.startup_passed = !container.startup;
     state.ready = false;
-    event(client::EventType::kNormal, "Started", "Started container " + container.name, field_path(container));
+    event(client::EventType::kNormal, "Started", "Started container " + container.name,
+          field_path(container));
   }
   auto run = std::make_shared<Run>(services_.executors.control(), std::move(handle), state.attempt);
   runs_[container.name] = run;
@@ -138,21 +142,24 @@ void PodWorker::begin_run(const Container& container, std::unique_ptr<shim::Cont
 Task<void> PodWorker::watch_run(Container container, std::shared_ptr<Run> run, bool adopted) {
   ContainerRecord& state = record_.container(container.name);
   if (!state.post_start_done && container.post_start) {
-    auto hook = co_await (services_.probers.run_hook(context_, container, *container.post_start, *run->handle) ||
-                          run->handle->wait());
+    auto hook = co_await (
+        services_.probers.run_hook(context_, container, *container.post_start, *run->handle) ||
+        run->handle->wait());
     if (hook.index() == 0 && !std::get<0>(hook)) {
-      event(client::EventType::kWarning, "FailedPostStartHook", "PostStartHook failed: " + std::get<0>(hook).error().message,
-            field_path(container));
+      event(client::EventType::kWarning, "FailedPostStartHook",
+            "PostStartHook failed: " + std::get<0>(hook).error().message, field_path(container));
       state.kill_wanted = true;
-      state.kill_message = fmt::format("Container {} failed post start hook, will be restarted", container.name);
+      state.kill_message =
+          fmt::format("Container {} failed post start hook, will be restarted", container.name);
     }
   }
   state.post_start_done = true;
   if (!container.readiness && !container.startup) state.ready = true;
-  run->prober = services_.probers.start(context_, container, *run->handle, state.started_at, adopted,
-                                        [this, container, weak = std::weak_ptr<Run>(run)](ProbeVerdict verdict) {
-                                          if (auto alive = weak.lock()) on_verdict(container, alive, verdict);
-                                        });
+  run->prober = services_.probers.start(
+      context_, container, *run->handle, state.started_at, adopted,
+      [this, container, weak = std::weak_ptr<Run>(run)](ProbeVerdict verdict) {
+        if (auto alive = weak.lock()) on_verdict(container, alive, verdict);
+      });
   changed();
   auto exit = co_await run->handle->wait();
   run->ended = true;
@@ -165,7 +172,8 @@ Task<void> PodWorker::watch_run(Container container, std::shared_ptr<Run> run, b
     how = *exit;
   } else {
     log::warning("the end of a container is not known", log::field("pod", context_.key()),
-                 log::field("container", container.name), log::field("error", exit.error().message));
+                 log::field("container", container.name),
+                 log::field("error", exit.error().message));
     how.unknown = true;
     how.exit_code = 137;
     how.finished_at = services_.clock.wall();
@@ -173,11 +181,13 @@ Task<void> PodWorker::watch_run(Container container, std::shared_ptr<Run> run, b
   end_run(container, run, how);
   run->progress.notify();
   int old_attempt = run->attempt;
-  co_await remove_run(container.name, old_attempt, container_id(context_.uid, container.name, old_attempt));
+  co_await remove_run(container.name, old_attempt,
+                      container_id(context_.uid, container.name, old_attempt));
   changed();
 }
 
-void PodWorker::end_run(const Container& container, const std::shared_ptr<Run>& run, const shim::Exit& exit) {
+void PodWorker::end_run(const Container& container, const std::shared_ptr<Run>& run,
+                        const shim::Exit& exit) {
   ContainerRecord& state = record_.container(container.name);
   Termination end;
   end.exit_code = exit.exit_code;
@@ -185,7 +195,7 @@ void PodWorker::end_run(const Container& container, const std::shared_ptr<Run>& 
   end.started_at = state.started_at;
   end.finished_at = exit.finished_at;
   end.container_id = container_id(context_.uid, container.name, run->attempt);
-  end.reason = exit.unknown                             ? "ContainerStatusUnknown"
+  end.reason = exit.unknown                                ? "ContainerStatusUnknown"
                : exit.oom_kills > 0 && exit.exit_code != 0 ? "OOMKilled"
                : exit.exit_code == 0                       ? "Completed"
                                                            : "Error";
@@ -197,26 +207,30 @@ void PodWorker::end_run(const Container& container, const std::shared_ptr<Run>& 
   state.kill_wanted = false;
   if (auto it = runs_.find(container.name); it != runs_.end() && it->second == run) runs_.erase(it);
   const auto& spec = context_.view().spec();
-  if (record_.stage != PodStage::kSyncing || !should_restart(spec, container, exit.exit_code)) return;
+  if (record_.stage != PodStage::kSyncing || !should_restart(spec, container, exit.exit_code))
+    return;
   Duration wait = next_backoff(state, services_.clock.mono());
   state.not_before = services_.clock.mono() + wait;
   if (wait == Duration::zero()) return;
   state.waiting_reason = "CrashLoopBackOff";
-  std::string who = fmt::format("restarting failed container={} pod={}_{}({})", container.name, context_.name,
-                                context_.ns, context_.uid);
+  std::string who = fmt::format("restarting failed container={} pod={}_{}({})", container.name,
+                                context_.name, context_.ns, context_.uid);
   state.waiting_message = fmt::format("back-off {} {}", format_duration(wait), who);
   event(client::EventType::kWarning, "BackOff",
-        fmt::format("Back-off restarting failed container {} in pod {}_{}({})", container.name, context_.name,
-                    context_.ns, context_.uid),
+        fmt::format("Back-off restarting failed container {} in pod {}_{}({})", container.name,
+                    context_.name, context_.ns, context_.uid),
         field_path(container));
 }
 
-std::string PodWorker::termination_message(const Container& container, int attempt, int exit_code) const {
-  auto text = os::read_file(services_.paths.termination_log(context_.uid, container.name, attempt), 1u << 20);
+std::string PodWorker::termination_message(const Container& container, int attempt,
+                                           int exit_code) const {
+  auto text = os::read_file(services_.paths.termination_log(context_.uid, container.name, attempt),
+                            1u << 20);
   std::string message = text ? *text : "";
   if (message.size() > kMaxTerminationMessage) message.resize(kMaxTerminationMessage);
   if (!message.empty() || !container.fallback_to_logs_on_error || exit_code == 0) return message;
-  auto log = os::read_file_tail(services_.paths.log(context_.ns, context_.name, context_.uid, container.name, attempt), 8192);
+  auto log = os::read_file_tail(
+      services_.paths.log(context_.ns, context_.name, context_.uid, container.name, attempt), 8192);
   if (!log) return message;
   message = plain_log(*log);
   if (message.size() > kMaxLogMessage) message = message.substr(message.size() - kMaxLogMessage);
@@ -229,11 +243,12 @@ Task<void> PodWorker::remove_run(std::string container, int attempt, std::string
                            cgroups::container_path(context_.cgroup_path, id));
   auto removed = co_await services_.factory.remove(context_, container, attempt);
   if (!removed) {
-    log::warning("a root file system is left", log::field("pod", context_.key()), log::field("container", container),
-                 log::field("error", removed.error().message));
+    log::warning("a root file system is left", log::field("pod", context_.key()),
+                 log::field("container", container), log::field("error", removed.error().message));
   }
   if (attempt < 2) co_return;
-  std::string old_log = services_.paths.log(context_.ns, context_.name, context_.uid, container, attempt - 2);
+  std::string old_log =
+      services_.paths.log(context_.ns, context_.name, context_.uid, container, attempt - 2);
   std::string old_bundle = services_.paths.bundle(context_.uid, container, attempt - 2);
   co_await run_on(services_.executors.blocking(), [&] {
     (void)os::remove_file(old_log);
@@ -252,20 +267,24 @@ void PodWorker::failed_to_make(const Container& container, const FactoryError& e
   if (config) {
     state.not_before = services_.clock.mono() + kConfigRetry;
   } else {
-    state.retry_backoff = state.retry_backoff == Duration::zero() ? Duration(kFirstRetry)
-                                                                  : std::min<Duration>(state.retry_backoff * 2, kMaxRetry);
+    state.retry_backoff = state.retry_backoff == Duration::zero()
+                              ? Duration(kFirstRetry)
+                              : std::min<Duration>(state.retry_backoff * 2, kMaxRetry);
     state.not_before = services_.clock.mono() + state.retry_backoff;
   }
   std::string path = field_path(container);
   if (image) {
     bool pull = error.waiting_reason == "ErrImagePull";
-    std::string text = pull ? fmt::format("Failed to pull image \"{}\": {}", container.image, error.message) : error.message;
+    std::string text =
+        pull ? fmt::format("Failed to pull image \"{}\": {}", container.image, error.message)
+             : error.message;
     event(client::EventType::kWarning, pull ? "Failed" : error.waiting_reason, text, path);
     event(client::EventType::kWarning, "Failed", "Error: " + error.waiting_reason, path);
     if (pull) {
-      scope_.spawn("image back-off", announce_backoff(container.name, "ImagePullBackOff",
-                                                      fmt::format("Back-off pulling image \"{}\": ErrImagePull: {}",
-                                                                  container.image, error.message)));
+      scope_.spawn("image back-off",
+                   announce_backoff(container.name, "ImagePullBackOff",
+                                    fmt::format("Back-off pulling image \"{}\": ErrImagePull: {}",
+                                                container.image, error.message)));
     }
   } else {
     event(client::EventType::kWarning, "Failed", "Error: " + error.message, path);
@@ -273,7 +292,8 @@ void PodWorker::failed_to_make(const Container& container, const FactoryError& e
   changed();
 }
 
-Task<void> PodWorker::announce_backoff(std::string container, std::string reason, std::string message) {
+Task<void> PodWorker::announce_backoff(std::string container, std::string reason,
+                                       std::string message) {
   co_await services_.clock.sleep_for(kErrorShown);
   ContainerRecord& state = record_.container(container);
   if (state.busy() || state.running() || state.waiting_reason != "ErrImagePull") co_return;
@@ -281,12 +301,14 @@ Task<void> PodWorker::announce_backoff(std::string container, std::string reason
   state.waiting_message = message;
   const Container* spec = find_container(container);
   std::string path = spec ? field_path(*spec) : "";
-  event(client::EventType::kNormal, "BackOff", fmt::format("Back-off pulling image \"{}\"", spec ? spec->image : ""), path);
+  event(client::EventType::kNormal, "BackOff",
+        fmt::format("Back-off pulling image \"{}\"", spec ? spec->image : ""), path);
   event(client::EventType::kWarning, "Failed", "Error: " + reason, path);
   changed();
 }
 
-void PodWorker::on_verdict(const Container& container, const std::shared_ptr<Run>& run, const ProbeVerdict& verdict) {
+void PodWorker::on_verdict(const Container& container, const std::shared_ptr<Run>& run,
+                           const ProbeVerdict& verdict) {
   if (run->ended) return;
   ContainerRecord& state = record_.container(container.name);
   switch (verdict.kind) {
@@ -306,13 +328,14 @@ void PodWorker::on_verdict(const Container& container, const std::shared_ptr<Run
     bool startup = verdict.kind == ProbeKind::kStartup;
     state.kill_wanted = true;
     state.kill_grace = (startup ? container.startup : container.liveness)->termination_grace;
-    state.kill_message = fmt::format("Container {} failed {} probe, will be restarted", container.name,
-                                     startup ? "startup" : "liveness");
+    state.kill_message = fmt::format("Container {} failed {} probe, will be restarted",
+                                     container.name, startup ? "startup" : "liveness");
   }
   changed();
 }
 
-Task<void> PodWorker::kill_container(std::string name, std::chrono::seconds grace, std::string message) {
+Task<void> PodWorker::kill_container(std::string name, std::chrono::seconds grace,
+                                     std::string message) {
   auto it = runs_.find(name);
   const Container* found = find_container(name);
   if (it == runs_.end() || !found) co_return;
@@ -323,16 +346,19 @@ Task<void> PodWorker::kill_container(std::string name, std::chrono::seconds grac
   Clock& clock = services_.clock;
   run->shorten(clock.mono() + grace);
   if (container.pre_stop && !run->ended) {
-    auto hook = co_await (services_.probers.run_hook(context_, container, *container.pre_stop, *run->handle) ||
-                          clock.sleep_until(run->kill_deadline) || run->handle->wait());
+    auto hook = co_await (
+        services_.probers.run_hook(context_, container, *container.pre_stop, *run->handle) ||
+        clock.sleep_until(run->kill_deadline) || run->handle->wait());
     if (hook.index() == 0 && !std::get<0>(hook)) {
-      event(client::EventType::kWarning, "FailedPreStopHook", "PreStopHook failed: " + std::get<0>(hook).error().message, path);
+      event(client::EventType::kWarning, "FailedPreStopHook",
+            "PreStopHook failed: " + std::get<0>(hook).error().message, path);
     }
     // What the hook left of the grace period, but never less than two seconds for the signal.
     run->kill_deadline = std::max(run->kill_deadline, clock.mono() + kMinKillGrace);
   }
   if (run->ended) co_return;
-  (void)run->handle->signal(services_.factory.stop_signal(container, record_.container(name).local_image_id));
+  (void)run->handle->signal(
+      services_.factory.stop_signal(container, record_.container(name).local_image_id));
   while (!run->ended && clock.mono() < run->kill_deadline) {
     co_await (run->progress.wait() || clock.sleep_until(run->kill_deadline));
   }
@@ -347,7 +373,8 @@ Task<void> PodWorker::recover() {
       auto prepared = co_await resource->prepare(context_);
       if (prepared) continue;
       log::warning("a resource of an adopted pod is not whole", log::field("pod", context_.key()),
-                   log::field("resource", resource->name()), log::field("error", prepared.error().message));
+                   log::field("resource", resource->name()),
+                   log::field("error", prepared.error().message));
       record_.resources_ready = false;
       break;
     }
@@ -359,12 +386,14 @@ Task<void> PodWorker::recover() {
     for (const Container& container : *list) {
       const ContainerRecord& state = record_.container(container.name);
       if (state.attempt < 0 || (!state.running() && state.state != State::kStarting)) {
-        if (state.state == State::kPulling) record_.container(container.name).state = State::kWaiting;
+        if (state.state == State::kPulling)
+          record_.container(container.name).state = State::kWaiting;
         continue;
       }
       std::string id = container_id(context_.uid, container.name, state.attempt);
       std::string bundle = services_.paths.bundle(context_.uid, container.name, state.attempt);
-      Result<std::unique_ptr<shim::Container>> handle = moth::fail(Error::not_found("containers", id));
+      Result<std::unique_ptr<shim::Container>> handle =
+          moth::fail(Error::not_found("containers", id));
       if (!rebooted_) handle = co_await services_.runtime.adopt(id, bundle);
       if (handle) {
         begin_run(container, std::move(*handle), true);

@@ -1,6 +1,7 @@
 #pragma once
-// PodRecord: what the node knows about one pod, as its worker keeps and checkpoints it. Plain values;
-// control thread. pod_step.h decides from it, pod_worker.h changes it, pod_status.h reports it.
+// PodRecord: what the node knows about one pod, as its worker keeps and checkpoints it. Plain
+// values; control thread. pod_step.h decides from it, pod_worker.h changes it, pod_status.h reports
+// it.
 #include <map>
 #include <optional>
 #include <string>
@@ -70,13 +71,13 @@ struct PodRecord {
   Duration resources_backoff{};
   bool cleaned = false;
   bool cleaning = false;
-  bool withdrawn = false;   // out of every Service
+  bool withdrawn = false;  // out of every Service
   bool withdrawing = false;
   std::string pod_ip;
   // Set once the pod must end for a reason of the node's: Evicted, DeadlineExceeded, ...
   std::string failed_reason, failed_message;
-  std::string node_message;                 // why it is not progressing, for status.message
-  WallTime deletion_requested{};            // when termination began
+  std::string node_message;       // why it is not progressing, for status.message
+  WallTime deletion_requested{};  // when termination began
   std::map<std::string, ContainerRecord> containers;  // by name, of all kinds
 
   ContainerRecord& container(const std::string& name) { return containers[name]; }
@@ -87,7 +88,8 @@ struct PodRecord {
 };
 
 // The checkpoint: what must survive the daemon. Times of back-offs do not.
-Json to_checkpoint(const PodRecord& record, const std::string& ns, const std::string& name, const std::string& uid);
+Json to_checkpoint(const PodRecord& record, const std::string& ns, const std::string& name,
+                   const std::string& uid);
 Result<PodRecord> from_checkpoint(const Json& checkpoint);
 
 }  // namespace moth::agent

@@ -58,8 +58,9 @@ class Syncing {
     if (state.running()) {
       bool changed = !state.definition.empty() && state.definition != definition_of(container);
       if (changed && !state.killing && !state.kill_wanted) {
-        step_.actions.push_back({Action::Kind::kKill, container.name, spec_.termination_grace,
-                                 "Container " + container.name + " definition changed, will be restarted"});
+        step_.actions.push_back(
+            {Action::Kind::kKill, container.name, spec_.termination_grace,
+             "Container " + container.name + " definition changed, will be restarted"});
       }
       return;
     }
@@ -78,7 +79,8 @@ class Syncing {
     for (const auto& [name, state] : record_.containers) {
       if (!state.kill_wanted || state.killing || !state.running()) continue;
       auto grace = state.kill_grace.value_or(spec_.termination_grace);
-      step_.actions.push_back({Action::Kind::kKill, name, std::max(grace, std::chrono::seconds(1)), state.kill_message});
+      step_.actions.push_back({Action::Kind::kKill, name, std::max(grace, std::chrono::seconds(1)),
+                               state.kill_message});
     }
   }
 
@@ -124,8 +126,10 @@ bool any_busy(const PodRecord& record) {
 std::chrono::seconds grace_left(const StepInput& input, const PodRecord& record) {
   if (input.object_gone) return std::chrono::seconds(1);
   auto grace = input.pod.spec().termination_grace;
-  if (input.pod.meta().deletion_grace_seconds) grace = std::chrono::seconds(*input.pod.meta().deletion_grace_seconds);
-  auto used = std::chrono::duration_cast<std::chrono::seconds>(input.wall - record.deletion_requested);
+  if (input.pod.meta().deletion_grace_seconds)
+    grace = std::chrono::seconds(*input.pod.meta().deletion_grace_seconds);
+  auto used =
+      std::chrono::duration_cast<std::chrono::seconds>(input.wall - record.deletion_requested);
   grace -= std::max(used, std::chrono::seconds(0));
   return std::max(grace, std::chrono::seconds(kMinKillGrace));
 }
@@ -141,7 +145,8 @@ void terminate(const StepInput& input, const PodRecord& record, Step& step) {
     const ContainerRecord& state = record_of(record, container.name);
     if (!state.running()) return state.state == State::kStarting;
     if (!state.killing) {
-      step.actions.push_back({Action::Kind::kKill, container.name, grace, "Stopping container " + container.name});
+      step.actions.push_back(
+          {Action::Kind::kKill, container.name, grace, "Stopping container " + container.name});
     }
     return true;
   };
@@ -164,7 +169,8 @@ void terminate(const StepInput& input, const PodRecord& record, Step& step) {
 
 bool should_restart(const PodSpec& spec, const Container& container, int exit_code) {
   for (const resources::RestartRule& rule : container.restart_rules) {
-    bool listed = std::find(rule.exit_codes.begin(), rule.exit_codes.end(), exit_code) != rule.exit_codes.end();
+    bool listed = std::find(rule.exit_codes.begin(), rule.exit_codes.end(), exit_code) !=
+                  rule.exit_codes.end();
     if (listed != rule.not_in) return true;
   }
   if (container.kind == Container::Kind::kEphemeral) return false;
@@ -178,14 +184,16 @@ bool should_restart(const PodSpec& spec, const Container& container, int exit_co
 }
 
 Duration next_backoff(ContainerRecord& record, MonoTime now) {
-  bool fresh = record.backoff_at == MonoTime{} || now - record.backoff_at > kBackoffReset + record.backoff;
+  bool fresh =
+      record.backoff_at == MonoTime{} || now - record.backoff_at > kBackoffReset + record.backoff;
   Duration wait{};
   if (fresh) {
     // The first end costs nothing, the second ten seconds.
     wait = record.backoff_at == MonoTime{} ? Duration::zero() : Duration(kFirstBackoff);
     record.backoff = wait;
   } else {
-    record.backoff = record.backoff == Duration::zero() ? Duration(kFirstBackoff) : record.backoff * 2;
+    record.backoff =
+        record.backoff == Duration::zero() ? Duration(kFirstBackoff) : record.backoff * 2;
     record.backoff = std::min<Duration>(record.backoff, kMaxBackoff);
     wait = record.backoff;
   }
@@ -194,7 +202,8 @@ Duration next_backoff(ContainerRecord& record, MonoTime now) {
 }
 
 bool is_started(const Container& container, const ContainerRecord& record) {
-  return record.running() && record.post_start_done && (!container.startup || record.startup_passed);
+  return record.running() && record.post_start_done &&
+         (!container.startup || record.startup_passed);
 }
 
 bool initialized(const PodSpec& spec, const PodRecord& record) {
@@ -209,15 +218,17 @@ bool initialized(const PodSpec& spec, const PodRecord& record) {
   return true;
 }
 
-std::string definition_of(const Container& container) { return container.image; }
+std::string definition_of(const Container& container) {
+  return container.image;
+}
 
 Step pod_step(const StepInput& input, const PodRecord& record) {
   Step step;
   step.stage = record.stage;
   const resources::PodView& pod = input.pod;
   if (record.stage == PodStage::kSyncing) {
-    bool end = input.object_gone || pod.is_deleting() || pod.is_finished() || !record.failed_reason.empty() ||
-               finished(pod.spec(), record);
+    bool end = input.object_gone || pod.is_deleting() || pod.is_finished() ||
+               !record.failed_reason.empty() || finished(pod.spec(), record);
     if (pod.spec().active_deadline && !end) {
       auto left = *pod.spec().active_deadline - (input.wall - record.accepted_at);
       if (left <= WallTime::duration::zero()) {
@@ -236,7 +247,8 @@ Step pod_step(const StepInput& input, const PodRecord& record) {
     if (!record.resources_ready) {
       if (record.resources_busy) return step;
       if (record.resources_not_before > input.now) {
-        step.wake = step.wake ? std::min(*step.wake, record.resources_not_before) : record.resources_not_before;
+        step.wake = step.wake ? std::min(*step.wake, record.resources_not_before)
+                              : record.resources_not_before;
         return step;
       }
       step.actions.push_back({Action::Kind::kPrepareResources, {}, {}, {}});

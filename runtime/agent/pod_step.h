@@ -13,12 +13,12 @@ namespace moth::agent {
 struct Action {
   enum class Kind {
     kPrepareResources,
-    kStart,       // pull, create and start the container
-    kKill,        // preStop, signal, grace, SIGKILL
-    kWithdraw,    // take the pod out of every Service, before any signal
-    kCleanUp,     // network, groups, volumes, root file systems
-    kFinish,      // report the end and delete the object when it is being deleted
-    kForget,      // the object is gone: delete what is left on disk
+    kStart,     // pull, create and start the container
+    kKill,      // preStop, signal, grace, SIGKILL
+    kWithdraw,  // take the pod out of every Service, before any signal
+    kCleanUp,   // network, groups, volumes, root file systems
+    kFinish,    // report the end and delete the object when it is being deleted
+    kForget,    // the object is gone: delete what is left on disk
   };
   Kind kind = Kind::kStart;
   std::string container;
@@ -46,7 +46,8 @@ struct StepInput {
 Step pod_step(const StepInput& input, const PodRecord& record);
 
 // Whether a container that ended with `exit_code` runs again.
-bool should_restart(const resources::PodSpec& spec, const resources::Container& container, int exit_code);
+bool should_restart(const resources::PodSpec& spec, const resources::Container& container,
+                    int exit_code);
 // The wait before the next start of a container that just ended: 0 the first time, then 10 s
 // doubling to 300 s; anew after 600 s without one. Updates the record.
 Duration next_backoff(ContainerRecord& record, MonoTime now);

@@ -26,7 +26,8 @@ constexpr auto kMaxResourceBackoff = std::chrono::seconds(122);
 
 }  // namespace
 
-PodWorker::PodWorker(WorkerServices& services, ObjectPtr pod, PodRecord record, bool adopted, bool rebooted)
+PodWorker::PodWorker(WorkerServices& services, ObjectPtr pod, PodRecord record, bool adopted,
+                     bool rebooted)
     : services_(services),
       record_(std::move(record)),
       adopted_(adopted),
@@ -40,14 +41,17 @@ PodWorker::PodWorker(WorkerServices& services, ObjectPtr pod, PodRecord record, 
   context_.object = std::move(pod);
   context_.node_name = services.node_name;
   context_.host_ip = services.host_ip;
-  context_.cgroup_path = cgroups::pod_path(services.instance, cgroup_qos(context_.view().qos()), context_.uid);
+  context_.cgroup_path =
+      cgroups::pod_path(services.instance, cgroup_qos(context_.view().qos()), context_.uid);
   context_.pod_ip = record_.pod_ip;
   if (record_.accepted_at == WallTime{}) record_.accepted_at = services.clock.wall();
 }
 
 PodWorker::~PodWorker() = default;
 
-void PodWorker::start() { scope_.spawn("pod worker", run()); }
+void PodWorker::start() {
+  scope_.spawn("pod worker", run());
+}
 
 void PodWorker::update(ObjectPtr pod) {
   if (!pod) {
@@ -59,7 +63,8 @@ void PodWorker::update(ObjectPtr pod) {
   auto grace = context_.object->meta().deletion_grace_seconds;
   if (object_gone_) grace = 1;
   if (grace && (object_gone_ || context_.object->meta().deletion_time)) {
-    MonoTime latest = services_.clock.mono() + std::chrono::seconds(std::max<std::int64_t>(1, *grace));
+    MonoTime latest =
+        services_.clock.mono() + std::chrono::seconds(std::max<std::int64_t>(1, *grace));
     for (auto& [name, run] : runs_) run->shorten(latest);
   }
   changed();
@@ -93,7 +98,8 @@ std::shared_ptr<shim::Container> PodWorker::running(const std::string& container
   return {it->second, it->second->handle.get()};
 }
 
-void PodWorker::event(client::EventType type, std::string_view reason, std::string message, std::string_view path) {
+void PodWorker::event(client::EventType type, std::string_view reason, std::string message,
+                      std::string_view path) {
   services_.events.record(*context_.object, type, reason, std::move(message), path);
 }
 
@@ -113,8 +119,11 @@ void PodWorker::save() {
   std::string text = to_checkpoint(record_, context_.ns, context_.name, context_.uid).dump();
   if (text == saved_) return;
   auto made = os::make_dirs(services_.paths.pod(context_.uid), 0750);
-  // Not synced: a checkpoint is for a restart of the daemon. After a power loss nothing runs anyway.
-  auto written = made ? os::write_file_atomic(services_.paths.checkpoint(context_.uid), text, 0600, false) : made;
+  // Not synced: a checkpoint is for a restart of the daemon. After a power loss nothing runs
+  // anyway.
+  auto written =
+      made ? os::write_file_atomic(services_.paths.checkpoint(context_.uid), text, 0600, false)
+           : made;
   if (!written) {
     log::error("pod checkpoint not written", log::field("pod", context_.key()),
                log::field("error", written.error().message));
@@ -180,7 +189,8 @@ void PodWorker::perform(const Action& action) {
       break;
     case Action::Kind::kKill:
       record_.container(action.container).killing = true;
-      scope_.spawn("container kill", kill_container(action.container, action.grace, action.message));
+      scope_.spawn("container kill",
+                   kill_container(action.container, action.grace, action.message));
       break;
     case Action::Kind::kWithdraw:
       record_.withdrawing = true;
@@ -207,9 +217,10 @@ Task<void> PodWorker::prepare_resources() {
     record_.pod_ip = context_.pod_ip;
     if (prepared) continue;
     event(client::EventType::kWarning, resource->event_reason(), prepared.error().message);
-    record_.resources_backoff = record_.resources_backoff == Duration::zero()
-                                    ? Duration(kFirstResourceBackoff)
-                                    : std::min<Duration>(record_.resources_backoff * 2, kMaxResourceBackoff);
+    record_.resources_backoff =
+        record_.resources_backoff == Duration::zero()
+            ? Duration(kFirstResourceBackoff)
+            : std::min<Duration>(record_.resources_backoff * 2, kMaxResourceBackoff);
     record_.resources_not_before = services_.clock.mono() + record_.resources_backoff;
     record_.resources_busy = false;
     changed();
@@ -225,7 +236,8 @@ Task<void> PodWorker::prepare_resources() {
 Task<void> PodWorker::refresh_resources() {
   for (PodResource* resource : services_.resources) {
     auto updated = co_await resource->update(context_);
-    if (!updated) event(client::EventType::kWarning, resource->event_reason(), updated.error().message);
+    if (!updated)
+      event(client::EventType::kWarning, resource->event_reason(), updated.error().message);
   }
   refreshing_ = false;
   changed();
@@ -235,8 +247,8 @@ Task<void> PodWorker::withdraw() {
   if (!context_.pod_ip.empty() && !context_.netns_path.empty()) {
     auto done = co_await services_.withdraw(context_.pod_ip);
     if (!done) {
-      log::warning("a pod could not be taken out of its services", log::field("pod", context_.key()),
-                   log::field("error", done.error().message));
+      log::warning("a pod could not be taken out of its services",
+                   log::field("pod", context_.key()), log::field("error", done.error().message));
     }
   }
   record_.withdrawing = false;
@@ -258,7 +270,8 @@ Task<void> PodWorker::clean_up() {
       if (!cleaned && result) result = cleaned;
     }
     if (result) break;
-    event(client::EventType::kWarning, "FailedKillPod", "error killing pod: " + result.error().message);
+    event(client::EventType::kWarning, "FailedKillPod",
+          "error killing pod: " + result.error().message);
     co_await services_.clock.sleep_for(backoff);
     backoff = std::min<Duration>(backoff * 2, kMaxResourceBackoff);
   }
@@ -275,11 +288,13 @@ Task<void> PodWorker::finish() {
     client::DeleteOptions options;
     options.grace_period_seconds = 0;
     options.precondition_uid = context_.uid;
-    auto removed = co_await services_.client.remove(client::gvr::kPods, context_.ns, context_.name, options);
+    auto removed =
+        co_await services_.client.remove(client::gvr::kPods, context_.ns, context_.name, options);
     if (removed && *removed) {
       // Finalizers hold it; its removal arrives as an update.
       while (!object_gone_) co_await changed_.wait();
-    } else if (!removed && removed.error().reason != Reason::kNotFound && removed.error().reason != Reason::kConflict) {
+    } else if (!removed && removed.error().reason != Reason::kNotFound &&
+               removed.error().reason != Reason::kConflict) {
       log::warning("a finished pod could not be removed", log::field("pod", context_.key()),
                    log::field("error", removed.error().message));
       co_await services_.clock.sleep_for(std::chrono::seconds(1));
@@ -301,7 +316,8 @@ Task<void> PodWorker::forget() {
     return os::remove_tree(pod);
   });
   if (!removed) {
-    log::error("files of a pod are left", log::field("pod", context_.key()), log::field("error", removed.error().message));
+    log::error("files of a pod are left", log::field("pod", context_.key()),
+               log::field("error", removed.error().message));
   }
   record_.stage = PodStage::kGone;
   changed();
@@ -319,11 +335,13 @@ Task<void> PodWorker::report() {
   object["metadata"].erase("resourceVersion");
   client::WriteOptions options;
   options.subresource = "status";
-  auto written = co_await services_.client.update(client::gvr::kPods, context_.ns, context_.name, std::move(object), options);
+  auto written = co_await services_.client.update(client::gvr::kPods, context_.ns, context_.name,
+                                                  std::move(object), options);
   if (written) {
     reported_ = std::move(text);
   } else if (written.error().reason != Reason::kNotFound) {
-    log::warning("pod status not written", log::field("pod", context_.key()), log::field("error", written.error().message));
+    log::warning("pod status not written", log::field("pod", context_.key()),
+                 log::field("error", written.error().message));
   }
 }
 

@@ -1,8 +1,8 @@
 #pragma once
-// PodWorker: one coroutine that brings one pod to what its object says. It asks pod_step what to do,
-// starts the actions as tasks of its own, reports the status, and waits for the next change: of the
-// object, of a container, of a probe, of time. It checkpoints before it acts, so that another daemon
-// can go on where this one stopped. Control thread.
+// PodWorker: one coroutine that brings one pod to what its object says. It asks pod_step what to
+// do, starts the actions as tasks of its own, reports the status, and waits for the next change: of
+// the object, of a container, of a probe, of time. It checkpoints before it acts, so that another
+// daemon can go on where this one stopped. Control thread.
 //
 // Two ways to stop: the pod ends (its object is deleted or finished), or detach(): the daemon
 // leaves and the containers stay.
@@ -80,9 +80,11 @@ class PodWorker {
   Task<void> refresh_resources();
   Task<void> start_container(resources::Container container);
   Task<bool> launch(const resources::Container& container, const PulledImage& image);
-  void begin_run(const resources::Container& container, std::unique_ptr<shim::Container> handle, bool adopted);
+  void begin_run(const resources::Container& container, std::unique_ptr<shim::Container> handle,
+                 bool adopted);
   Task<void> watch_run(resources::Container container, std::shared_ptr<Run> run, bool adopted);
-  void end_run(const resources::Container& container, const std::shared_ptr<Run>& run, const shim::Exit& exit);
+  void end_run(const resources::Container& container, const std::shared_ptr<Run>& run,
+               const shim::Exit& exit);
   Task<void> remove_run(std::string container, int attempt, std::string id);
   Task<void> kill_container(std::string container, std::chrono::seconds grace, std::string message);
   Task<void> withdraw();
@@ -90,15 +92,18 @@ class PodWorker {
   Task<void> finish();
   Task<void> forget();
   Task<void> report();
-  void on_verdict(const resources::Container& container, const std::shared_ptr<Run>& run, const ProbeVerdict& verdict);
+  void on_verdict(const resources::Container& container, const std::shared_ptr<Run>& run,
+                  const ProbeVerdict& verdict);
   void failed_to_make(const resources::Container& container, const FactoryError& error);
   Task<void> announce_backoff(std::string container, std::string reason, std::string message);
   const resources::Container* find_container(const std::string& name) const;
   std::string field_path(const resources::Container& container) const;
-  std::string termination_message(const resources::Container& container, int attempt, int exit_code) const;
+  std::string termination_message(const resources::Container& container, int attempt,
+                                  int exit_code) const;
   void save();
   void changed() { changed_.notify(); }
-  void event(client::EventType type, std::string_view reason, std::string message, std::string_view path = "");
+  void event(client::EventType type, std::string_view reason, std::string message,
+             std::string_view path = "");
 
   WorkerServices& services_;
   PodContext context_;
@@ -107,8 +112,8 @@ class PodWorker {
   bool object_gone_ = false;
   bool detached_ = false;
   bool finishing_ = false;
-  std::string saved_;          // the last checkpoint
-  std::string reported_;       // the last status that was written
+  std::string saved_;     // the last checkpoint
+  std::string reported_;  // the last status that was written
   std::map<std::string, std::shared_ptr<Run>> runs_;
   std::string refreshed_for_;  // resourceVersion that update() of the resources has seen
   bool refresh_wanted_ = false, refreshing_ = false;
