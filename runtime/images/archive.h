@@ -1,6 +1,7 @@
 #pragma once
 // Image archives: `docker save` tarballs and OCI layouts, as tar (also gzip, zstd) or directory.
 // Blocking.
+#include <map>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,8 @@ struct LoadOptions {
   std::string name;
   Platform platform;
   std::uint64_t max_bytes = 64ULL << 30;
+  // Chain ids of the archive's stack that are present under another one (see build.h).
+  std::map<std::string, std::string> layer_aliases;
 };
 
 struct Loaded {
@@ -37,10 +40,9 @@ enum class ArchiveFormat { kDocker, kOci };
 Result<void> save_archive(const Store& store, const std::vector<ImagePtr>& images,
                           ArchiveFormat format, const ByteSink& sink);
 
-// Writes one image as an OCI layout directory with plain layers; blobs that are there are kept.
-// Returns the diff ids of the packed layers, bottom first.
-Result<std::vector<std::string>> save_layout(const Store& store, const Image& image,
-                                             const std::string& directory,
-                                             const std::string& ref_name);
+// Writes one image as an OCI layout directory with plain layers. Returns the diff ids of the packed
+// layers, bottom first.
+Result<std::vector<std::string>> save_layout(const Store& store, const ImagePtr& image,
+                                             const std::string& directory);
 
 }  // namespace moth::images

@@ -41,6 +41,7 @@ struct Image {
   ImageConfig config;
   std::uint64_t size_bytes = 0;  // of all its layers on disk, shared ones included
   WallTime stored_at;
+  bool local = false;  // loaded or built here, never seen at a registry
   // Fingerprints of the imagePullSecrets that fetched it; empty: anyone may use it.
   std::vector<std::string> pulled_with;
 

@@ -1,7 +1,8 @@
 #pragma once
 // RegistryClient: reads images from registries (OCI distribution API, Docker registry v2).
 //
-// Executors: any; requests run on the HTTP client's io executor, unpacking on a thread per layer.
+// All methods run on one executor (control): a Session's state is not locked. The HTTP client does
+// the socket work on `io`.
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -64,7 +65,7 @@ struct RegistryHost {
 };
 
 struct RegistryOptions {
-  std::vector<RegistryHost> hosts;
+  std::vector<RegistryHost> hosts;  // those with settings of their own
   // <dir>/<host[:port]>/{*.crt (CA), *.cert + *.key (client)}, first match wins.
   std::vector<std::string> certificate_directories = {
       "/etc/moth/certs.d", "/etc/containers/certs.d", "/etc/docker/certs.d"};
@@ -86,15 +87,18 @@ class RegistryClient {
   // `failed to resolve reference "docker.io/library/x:y": docker.io/library/x:y: not found`.
   struct Resolved {
     std::shared_ptr<Session> session;
-    Manifest manifest;
-    std::optional<Credential> used;  // none: anonymous
+    Manifest manifest;  // only resolved_digest when unchanged
+    bool unchanged = false;
+    Credential used;  // anonymous() when none was needed
   };
+  // `known_digests`: when the registry says (without counting it as a pull) that the reference is
+  // at one of these, nothing more is fetched.
   Task<Result<Resolved>> resolve(Reference reference, std::vector<Credential> credentials,
-                                 Platform platform);
+                                 Platform platform, std::vector<std::string> known_digests = {});
   // A small blob (an image configuration), verified.
   Task<Result<std::string>> fetch_blob(std::shared_ptr<Session> session, Descriptor descriptor);
   // Streams a blob into `pipe`; a broken transfer goes on where it stopped (Range). The pipe gets
-  // finish() or fail(). `progress` gets the bytes so far, on the calling executor.
+  // finish() or fail(). `progress` gets the bytes so far.
   Task<void> stream_blob(std::shared_ptr<Session> session, Descriptor descriptor,
                          std::shared_ptr<BytePipe> pipe,
                          std::function<void(std::uint64_t)> progress);

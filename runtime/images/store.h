@@ -1,7 +1,7 @@
 #pragma once
 // Store: images and their unpacked layers below one directory.
 //
-//   <root>/blobs/sha256/<hex>       image configurations and manifests (small, whole, verified)
+//   <root>/blobs/sha256/<hex>       image configurations (small, whole, verified)
 //   <root>/layers/<chain hex>/diff  one layer, unpacked once, shared by all images that have it
 //   <root>/layers/<chain hex>/layer.json  {"diffID", "size", "digest"}
 //   <root>/images.json              names, digests, layers; replaced atomically
@@ -10,8 +10,9 @@
 // A layer appears by rename after syncfs, an image only when all its layers are there: nothing
 // half-written ever counts. Compressed layers are not kept.
 //
-// Thread-safe (one mutex, held only for memory and for the small metadata file). Every method that
-// writes or deletes touches the disk: blocking executor. One process owns a root (flock).
+// Thread-safe. list, find, layer*, pin and root only touch memory, under a mutex that is never held
+// across disk access; everything else belongs on the blocking executor. One process owns a root
+// (flock).
 #include <chrono>
 #include <functional>
 #include <memory>
@@ -61,6 +62,8 @@ class Store {
 
   // Adds or replaces a name; the image that had it keeps its other names.
   Result<ImagePtr> tag(const std::string& id, const std::string& canonical_name);
+  // The credential with this fingerprint may use the image too; "" : everyone may.
+  Result<void> grant(const std::string& id, const std::string& fingerprint);
   // By name: removes the name, and the image when that was its last one. By id: all names and the
   // image. Layers that nothing needs any more are deleted; pinned ones stay until prune_layers.
   Result<Removed> remove(const std::string& reference_or_id);
@@ -75,22 +78,22 @@ class Store {
   std::optional<LayerInfo> layer(const std::string& chain_id) const;
   LayerPin pin(const std::vector<std::string>& chain_ids);
 
-  // An empty directory below ingest/ on the store's file system, removed with the handle.
   class Ingest;
   Result<std::unique_ptr<Ingest>> begin_ingest();
   // Makes `ingest`'s content the layer `chain_id`. A layer that is there already wins.
   Result<LayerInfo> commit_layer(std::unique_ptr<Ingest> ingest, const std::string& chain_id,
                                  const UnpackResult& unpacked);
-  Result<void> write_blob(const std::string& digest, std::string_view content);
-  Result<std::string> read_blob(const std::string& digest) const;
-  // Registers an image whose configuration was written and whose layers are there. `name` and
-  // `repo_digest` may be empty; `manifest` is kept as a blob when given. `layers` are the chain ids
-  // of the store, which may differ from those of the configuration (see alias in build.h).
+  // The raw configuration of an image.
+  Result<std::string> read_config(const std::string& image_id) const;
+  // Registers an image whose configuration was written and whose layers are there. `name`,
+  // `repo_digest` (name@digest) and `pulled_with` may be empty. `layers` are chain ids of the
+  // store, which may differ from those of the configuration (see build.h).
   struct NewImage {
     std::string config;  // raw JSON
     std::string name;
     std::string repo_digest;
     std::string pulled_with;
+    bool local = false;
     std::vector<std::string> layers;  // empty: the chain ids of the configuration
   };
   Result<ImagePtr> add_image(NewImage image);
@@ -99,10 +102,11 @@ class Store {
 
  private:
   struct State;
-  explicit Store(std::unique_ptr<State> state);
-  std::unique_ptr<State> state_;
+  explicit Store(std::shared_ptr<State> state);
+  std::shared_ptr<State> state_;
 };
 
+// An empty directory on the store's file system, with a folder `diff` for a layer's content.
 class Store::Ingest {
  public:
   explicit Ingest(std::string path);
@@ -110,6 +114,7 @@ class Store::Ingest {
   Ingest(const Ingest&) = delete;
   Ingest& operator=(const Ingest&) = delete;
   const std::string& path() const { return path_; }
+  std::string diff() const { return path_ + "/diff"; }
 
  private:
   std::string path_;

@@ -14,8 +14,6 @@ namespace moth::images {
 struct UnpackOptions {
   DecompressLimits limits;
   std::uint64_t max_entries = 4'000'000;
-  // False leaves everything to the caller's user (for unprivileged tests).
-  bool keep_ownership = true;
 };
 
 struct UnpackResult {
@@ -33,8 +31,8 @@ struct UnpackResult {
 //
 // No entry reaches outside `directory`, whatever its name and whatever symbolic links came before
 // it: ".." is refused, links are resolved as inside a chroot. Device nodes are refused except the
-// harmless standard ones; those below /dev are skipped. Only security.capability, POSIX ACLs and
-// user.* extended attributes are kept. On error the directory holds rubbish: delete it.
+// harmless standard ones; those below /dev are skipped. Of extended attributes security.capability
+// and user.* are kept. On error the directory holds rubbish: delete it.
 Result<UnpackResult> unpack_layer(ByteSource& input, const std::string& directory,
                                   const UnpackOptions& options = {});
 
