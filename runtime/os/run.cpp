@@ -1,4 +1,5 @@
 // run(): a program to its end, its output captured.
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <boost/asio/bind_cancellation_slot.hpp>
@@ -114,7 +115,7 @@ Task<Result<RunResult>> run_on_strand(SpawnOptions options, RunLimits limits, st
     capture->in.assign(process.stdin_pipe().release());
     asio::co_spawn(executor, feed(capture), asio::detached);
   }
-  UniqueFd pidfd(::dup(process.pidfd()));
+  UniqueFd pidfd(::fcntl(process.pidfd(), F_DUPFD_CLOEXEC, 3));
   capture->deadline.expires_after(limits.timeout);
   asio::co_spawn(
       executor,

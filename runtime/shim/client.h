@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "runtime/shim/container.h"
+#include "runtime/shim/exec_context.h"
 
 namespace moth::shim {
 
@@ -31,22 +32,9 @@ struct StartRequest {
   Duration timeout = std::chrono::minutes(2);
 };
 
-// How to enter a container, read once from its config.json.
-struct ExecContext {
-  std::vector<std::string> env;
-  std::string cwd = "/";
-  std::uint32_t uid = 0, gid = 0;
-  std::vector<std::uint32_t> groups;
-  std::uint64_t capabilities = 0;  // bounding, permitted and effective for uid 0
-  bool no_new_privs = false;
-  int oom_score_adj = 0;
-  std::string seccomp_bpf_path;         // a compiled filter; empty: none
-  std::vector<std::string> join_files;  // Manager::join_files of the container's group
-};
-
 class Client {
  public:
-  // `features_oom_floor`: os::KernelFeatures::oom_score_adj_floor.
+  // `oom_score_adj_floor`: os::KernelFeatures::oom_score_adj_floor.
   Client(Programs programs, int oom_score_adj_floor);
 
   // Starts the shim and the container. Errors: what the runtime said (InternalError), Timeout.

@@ -52,8 +52,10 @@ class Streams {
  public:
   virtual ~Streams() = default;
   virtual Task<Result<Chunk>> read() = 0;
-  // Waits until the process took it. Conflict when the process was started without stdin.
+  // Waits until there is room for it. Gone when the process takes no more; input to a container
+  // that was started without stdin is dropped.
   virtual Task<Result<void>> write(std::string data) = 0;
+  // A terminal has no such end: nothing happens.
   virtual Task<Result<void>> close_stdin() = 0;
   virtual Task<Result<void>> resize(std::uint16_t columns, std::uint16_t rows) = 0;
 };
