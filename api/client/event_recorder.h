@@ -20,8 +20,8 @@ class EventRecorder {
  public:
   virtual ~EventRecorder() = default;
   // `field_path` as spec.containers{web}, or empty.
-  virtual void record(const Object& about, EventType type, std::string_view reason, std::string message,
-                      std::string_view field_path = "") = 0;
+  virtual void record(const Object& about, EventType type, std::string_view reason,
+                      std::string message, std::string_view field_path = "") = 0;
 };
 
 struct EventSource {
@@ -32,8 +32,8 @@ struct EventSource {
 // Writes through `client`, which outlives it. stop() drops what is not written yet.
 class ClientEventRecorder final : public EventRecorder {
  public:
-  ClientEventRecorder(asio::any_io_executor control, Clock& clock, ObjectClient& client, RandomSource random,
-                      EventSource source);
+  ClientEventRecorder(asio::any_io_executor control, Clock& clock, ObjectClient& client,
+                      RandomSource random, EventSource source);
   ~ClientEventRecorder() override;
   void record(const Object& about, EventType type, std::string_view reason, std::string message,
               std::string_view field_path) override;

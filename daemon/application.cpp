@@ -1,0 +1,276 @@
+#include "daemon/application.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <atomic>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <cstring>
+#include <fstream>
+#include <sstream>
+
+#include "api/base/log.h"
+#include "api/base/metrics.h"
+#include "api/base/notifier.h"
+#include "api/base/spawn.h"
+#include "api/base/task_scope.h"
+#include "api/base/version.h"
+#include "api/client/event_recorder.h"
+#include "api/http/server.h"
+#include "api/http/tls.h"
+#include "api/machinery/names.h"
+#include "api/server/admission/builtin.h"
+#include "api/server/admission/service_allocator.h"
+#include "api/server/api_server.h"
+#include "daemon/bootstrap.h"
+#include "daemon/control_plane.h"
+#include "daemon/local_client.h"
+#include "daemon/node_stack.h"
+#include "daemon/pki/pki.h"
+#include "daemon/store/store.h"
+
+namespace moth {
+namespace {
+
+Result<std::string> read_text(const std::string& path) {
+  std::ifstream file(path);
+  if (!file) return fail(Error::from_errno(errno, "open " + path));
+  std::stringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+Result<server::Authenticator> make_authenticator(const Config& config) {
+  if (config.token_auth_file.empty()) return server::Authenticator({});
+  auto text = read_text(config.token_auth_file);
+  if (!text) return fail(text.error().with_context("--token-auth-file"));
+  MOTH_ASSIGN(auto tokens, server::parse_token_file(*text));
+  return server::Authenticator(std::move(tokens));
+}
+
+Result<> make_data_dir(const std::string& path) {
+  std::string partial;
+  std::istringstream parts(path);
+  for (std::string part; std::getline(parts, part, '/');) {
+    if (part.empty()) continue;
+    partial += "/" + part;
+    if (::mkdir(partial.c_str(), 0755) != 0 && errno != EEXIST) {
+      return fail(Error::from_errno(errno, "--data-dir: create " + partial));
+    }
+  }
+  return {};
+}
+
+bool is_loopback(const std::string& host) {
+  return host == "::1" || host.starts_with("127.") || host == "localhost";
+}
+
+}  // namespace
+
+struct Application::Impl {
+  explicit Impl(Config the_config)
+      : config(std::move(the_config)),
+        scope(executors.control()),
+        stop_wanted(executors.control()) {}
+
+  Task<Result<>> start();
+  Task<void> stop();
+  Task<void> main();
+  Task<Result<>> start_control_plane();
+  Task<Result<>> start_api();
+  Task<Result<pki::Pki>> make_pki(pki::PkiOptions wanted);
+
+  Config config;
+  RealClock clock;
+  metrics::Registry metrics;
+  Executors executors;
+  TaskScope scope;
+  Notifier stop_wanted;
+  HostPort address;
+  std::atomic<bool> ready{false};
+  int exit_code = 0;
+
+  std::unique_ptr<resources::Registry> registry;
+  std::unique_ptr<store::Store> store;
+  std::unique_ptr<server::Pipeline> pipeline;
+  std::unique_ptr<LocalReader> reader;
+  std::unique_ptr<LocalClient> client;
+  std::unique_ptr<ControlPlane> control_plane;
+  std::unique_ptr<NodeStack> node;
+  std::unique_ptr<server::ApiServer> api;
+  std::unique_ptr<http::Server> http;
+};
+
+Application::Application(Config config) : impl_(std::make_unique<Impl>(std::move(config))) {}
+Application::~Application() = default;
+
+std::string Application::api_url() const {
+  return fmt::format("https://{}:{}", impl_->address.host, impl_->address.port);
+}
+
+void Application::request_stop() {
+  asio::post(impl_->executors.control(), [this] { impl_->stop_wanted.notify(); });
+}
+
+int Application::run() {
+  asio::co_spawn(impl_->executors.control(), impl_->main(), [this](std::exception_ptr thrown) {
+    if (thrown) {
+      try {
+        std::rethrow_exception(thrown);
+      } catch (const std::exception& error) {
+        log::error("the daemon ended with an exception", log::field("what", error.what()));
+      }
+      impl_->exit_code = 1;
+    }
+    impl_->executors.stop();
+  });
+  impl_->executors.run();
+  return impl_->exit_code;
+}
+
+Task<void> Application::Impl::main() {
+  asio::signal_set signals(executors.control(), SIGTERM, SIGINT);
+  signals.async_wait([this](const boost::system::error_code& error, int number) {
+    if (error) return;
+    log::info("stopping", log::field("signal", ::strsignal(number)));
+    stop_wanted.notify();
+  });
+  auto started = co_await start();
+  if (!started) {
+    log::error("mothd cannot start", log::field("error", started.error().message));
+    exit_code = 1;
+  } else if (!config.stop_workloads) {
+    ready = true;
+    log::info("ready", log::field("api", fmt::format("https://{}:{}", address.host, address.port)),
+              log::field("kubeconfig", config.kubeconfig_path()),
+              log::field("instance", config.instance));
+    co_await stop_wanted.wait();
+  }
+  ready = false;
+  co_await stop();
+}
+
+Task<Result<>> Application::Impl::start() {
+  MOTH_CO_ASSIGN(address, parse_host_port(config.listen));
+  MOTH_CO_TRY(make_data_dir(config.data_dir));
+  MOTH_CO_ASSIGN(registry, resources::make_registry());
+  if (config.stop_workloads) {
+    MOTH_CO_ASSIGN(node, make_node_stack(config, executors, clock, metrics));
+    co_return co_await node->stop_workloads();
+  }
+  MOTH_CO_TRY(co_await start_control_plane());
+  MOTH_CO_TRY(co_await start_api());
+  co_return Result<>{};
+}
+
+Task<Result<>> Application::Impl::start_control_plane() {
+  store::StoreOptions options;
+  options.data_dir = config.data_dir;
+  options.registry = registry.get();
+  options.control = executors.control();
+  options.clock = &clock;
+  options.metrics = &metrics;
+  MOTH_CO_ASSIGN(store, co_await store::Store::open(std::move(options)));
+
+  MOTH_CO_ASSIGN(auto ports, parse_port_range(config.node_port_range));
+  server::ServiceAllocatorOptions allocator{config.service_cidr, ports.first, ports.second};
+  std::vector<std::unique_ptr<server::Admission>> admission;
+  admission.push_back(server::make_namespace_lifecycle(*store, *registry));
+  admission.push_back(server::make_service_account(*store, *registry));
+  admission.push_back(server::make_priority(*store, *registry));
+  admission.push_back(server::make_default_toleration_seconds());
+  MOTH_CO_ASSIGN(auto services, server::make_service_allocator(*store, *registry, allocator));
+  admission.push_back(std::move(services));
+  pipeline = std::make_unique<server::Pipeline>(*registry, *store, clock, system_random(),
+                                                std::move(admission));
+  reader = std::make_unique<LocalReader>(*registry, *store);
+  client = std::make_unique<LocalClient>(*pipeline, "system:moth");
+
+  MOTH_CO_ASSIGN(std::string service_address, server::cidr_address(config.service_cidr, 1));
+  std::string reachable =
+      is_loopback(address.host) || address.host == "0.0.0.0" ? "" : address.host;
+  MOTH_CO_TRY(co_await bootstrap_cluster(
+      *client, {service_address, reachable, address.port ? address.port : 6443}));
+
+  control_plane = std::make_unique<ControlPlane>(executors, clock, *pipeline, *reader);
+  if (!config.without_node) {
+    MOTH_CO_ASSIGN(node, make_node_stack(config, executors, clock, metrics));
+    MOTH_CO_TRY(co_await node->start(*pipeline, *reader));
+    control_plane->use_node(node->api());
+  }
+  control_plane->start();
+  co_return Result<>{};
+}
+
+Task<Result<>> Application::Impl::start_api() {
+  MOTH_CO_ASSIGN(server::Authenticator authenticator, make_authenticator(config));
+  server::ApiServerOptions options;
+  options.version = kKubernetesVersion;
+  options.authenticator = std::move(authenticator);
+  options.liveness.push_back({"ping", [] { return std::string(); }});
+  options.readiness = options.liveness;
+  options.readiness.push_back(
+      {"store", [this] { return store->failure() ? store->failure()->message : std::string(); }});
+  options.readiness.push_back(
+      {"start", [this] { return ready ? std::string() : std::string("still starting"); }});
+  options.metrics = [this] { return metrics.expose(); };
+  api = std::make_unique<server::ApiServer>(executors, *pipeline, node ? node->api() : nullptr,
+                                            std::move(options));
+
+  pki::PkiOptions wanted;
+  wanted.data_dir = config.data_dir;
+  wanted.cluster_domain = config.cluster_domain;
+  MOTH_CO_ASSIGN(std::string service_address, server::cidr_address(config.service_cidr, 1));
+  wanted.ip_addresses.push_back(service_address);
+  if (!is_loopback(address.host) && address.host != "0.0.0.0" && address.host != "::")
+    wanted.ip_addresses.push_back(address.host);
+  for (const std::string& name : config.advertise) {
+    bool is_address = check_ip(name).empty();
+    (is_address ? wanted.ip_addresses : wanted.dns_names).push_back(name);
+  }
+  MOTH_CO_ASSIGN(pki::Pki pki, co_await make_pki(wanted));
+  http::ServerTlsConfig tls;
+  tls.certificate_pem = pki.server.certificate_pem;
+  tls.key_pem = pki.server.key_pem;
+  tls.client_ca_pem = pki.ca.certificate_pem;
+  MOTH_CO_ASSIGN(auto context, http::TlsContext::server(tls));
+  http = std::make_unique<http::Server>(
+      executors.io(), [this](http::Exchange& exchange) { return api->handle(exchange); });
+  auto port = http->listen_tcp(address.host, address.port, context, "api");
+  if (!port) co_return fail(port.error().with_context(fmt::format("--listen {}", config.listen)));
+  if (address.port == 0) {
+    // Only now is the port known that the kubeconfig must name.
+    address.port = *port;
+    MOTH_CO_TRY(co_await make_pki(wanted));
+  }
+  http->start();
+  co_return Result<>{};
+}
+
+Task<Result<pki::Pki>> Application::Impl::make_pki(pki::PkiOptions wanted) {
+  std::string host = address.host == "0.0.0.0" ? "127.0.0.1"
+                     : address.host == "::"    ? "[::1]"
+                                               : address.host;
+  wanted.server_url = fmt::format("https://{}:{}", host, address.port);
+  co_return co_await call_on(executors.blocking(),
+                             [&] { return pki::ensure_pki(wanted, clock.wall()); });
+}
+
+Task<void> Application::Impl::stop() {
+  if (http) co_await spawn_on(executors.io(), http->stop());
+  if (control_plane) co_await control_plane->stop();
+  if (node) co_await node->detach();
+  scope.cancel();
+  co_await scope.join();
+  if (store) {
+    if (auto closed = co_await store->close(); !closed) {
+      log::error("the store did not close cleanly", log::field("error", closed.error().message));
+      exit_code = 1;
+    }
+  }
+}
+
+}  // namespace moth

@@ -1,0 +1,20 @@
+#pragma once
+// The objects that every cluster has: system namespaces and the kubernetes Service. Control thread.
+#include <string>
+
+#include "api/base/result.h"
+#include "api/base/task.h"
+#include "api/client/object_client.h"
+
+namespace moth {
+
+struct BootstrapOptions {
+  std::string service_address;  // of the kubernetes Service: the first of the service CIDR
+  std::string api_address;      // where pods reach the API; empty: it listens on loopback only
+  int api_port = 6443;
+};
+
+// Makes what is missing; what is there stays.
+Task<Result<>> bootstrap_cluster(client::ObjectClient& client, BootstrapOptions options);
+
+}  // namespace moth

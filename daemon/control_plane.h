@@ -1,0 +1,30 @@
+#pragma once
+// ControlPlane: the controllers and the scheduler, each as a system user of its own. Control
+// thread.
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "api/base/clock.h"
+#include "api/base/executors.h"
+#include "api/client/node_api.h"
+#include "api/server/pipeline.h"
+#include "daemon/local_client.h"
+
+namespace moth {
+
+class ControlPlane {
+ public:
+  ControlPlane(Executors& executors, Clock& clock, server::Pipeline& pipeline, LocalReader& reader);
+  ~ControlPlane();
+  // Usage for the autoscaler; before start().
+  void use_node(client::NodeApi* node);
+  void start();
+  Task<void> stop();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace moth

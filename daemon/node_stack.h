@@ -1,0 +1,36 @@
+#pragma once
+// NodeStack: everything below runtime/ put together, as the application sees it. Control thread.
+#include <memory>
+
+#include "api/base/clock.h"
+#include "api/base/executors.h"
+#include "api/base/metrics.h"
+#include "api/base/result.h"
+#include "api/client/node_api.h"
+#include "daemon/config.h"
+
+namespace moth::server {
+class Pipeline;
+}
+
+namespace moth {
+
+class LocalReader;
+
+class NodeStack {
+ public:
+  virtual ~NodeStack() = default;
+  // Registers the node, re-adopts what runs, and begins to act on pods and services.
+  virtual Task<Result<>> start(server::Pipeline& pipeline, LocalReader& reader) = 0;
+  virtual client::NodeApi* api() = 0;
+  // The daemon leaves, the containers stay.
+  virtual Task<void> detach() = 0;
+  // Every container of the instance ends, everything on the host is removed. Needs no start().
+  virtual Task<Result<>> stop_workloads() = 0;
+};
+
+// An error names what the machine lacks (root, runc, nftables...) and the remedy.
+Result<std::unique_ptr<NodeStack>> make_node_stack(const Config& config, Executors& executors,
+                                                   Clock& clock, metrics::Registry& metrics);
+
+}  // namespace moth
