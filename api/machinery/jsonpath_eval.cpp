@@ -8,14 +8,14 @@ namespace moth::jsonpath {
 namespace {
 
 // How many values one evaluation may visit: a template of nested recursion cannot stall its caller.
-constexpr std::size_t kMaxVisited = 20'000'000;
+constexpr std::size_t kMaxVisited = 5'000'000;
 
 tl::unexpected<Error> refuse(std::string why) {
   return fail(Error::bad_request(std::move(why)));
 }
 
 void collect_containers(const Json& value, Values& out) {
-  if (!value.is_structured() || value.empty()) return;
+  if (!value.is_structured() || value.empty() || out.size() > kMaxVisited) return;
   out.push_back(&value);
   for (const Json& element : value) collect_containers(element, out);
 }

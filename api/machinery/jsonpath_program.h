@@ -1,6 +1,5 @@
 #pragma once
 // The parsed form of a JSONPath template and its evaluation. Internal to jsonpath*.cpp.
-#include <deque>
 #include <optional>
 #include <string>
 #include <string_view>

@@ -47,12 +47,12 @@ Result<KeyedPatch> read_keyed_patch(const Json& patch, std::string_view merge_ke
     }
     std::string directive = string_or(element, kPatch);
     if (directive == "replace") {
+      // It marks the list and is no element itself.
       read.replace = true;
-      // With nothing else in it, it only marks the list.
-      if (element.size() > 1) read.changes.push_back(&element);
       continue;
     }
-    if (!directive.empty() && directive != "delete" && directive != "merge") {
+    if (directive == "merge") return refuse("merging lists cannot yet be specified in the patch");
+    if (!directive.empty() && directive != "delete") {
       return refuse(fmt::format("unknown patch type {} found in a list", go_quote(directive)));
     }
     auto id = identity(element, merge_key);
@@ -82,16 +82,21 @@ Result<Json> merge_keyed_list(const Json& document, const Json& patch, const Pat
     auto [position, added] = positions.emplace(*id, merged.size());
     if (added) merged.push_back(Json::object());
     Json& target = merged[position->second];
-    Json cleaned;
-    if (change->contains(kPatch)) {
-      cleaned = *change;
-      cleaned.erase(std::string(kPatch));
-      change = &cleaned;
-    }
     MOTH_ASSIGN(target, merge_map(std::move(target), *change, field.child));
   }
   Ranks server = rank_elements(document, field.merge_key);
   return strategic::order_elements(std::move(merged), field.merge_key, wanted, server);
+}
+
+// Elements of one key stay apart here: port 53 of UDP and of TCP.
+Result<Json> fresh_keyed_list(const Json& patch, const PatchField& field) {
+  MOTH_ASSIGN(KeyedPatch keyed, read_keyed_patch(patch, field.merge_key));
+  Json list = Json::array();
+  for (const Json* change : keyed.changes) {
+    MOTH_ASSIGN(Json element, merge_map(Json::object(), *change, field.child));
+    list.push_back(std::move(element));
+  }
+  return list;
 }
 
 Result<Json> merge_value_list(const Json& document, const Json& patch) {
@@ -115,10 +120,10 @@ Result<Json> merge_list(const Json& document, const Json& patch, const PatchFiel
 // The value of a patch where the document has none: its directives are done, nothing else changes.
 Result<Json> fresh(const Json& value, const PatchField& field) {
   if (value.is_object()) return merge_map(Json::object(), value, field.child);
-  if (value.is_array() && field.list == PatchField::List::kMerge) {
-    return merge_list(Json::array(), value, field);
-  }
-  return value;
+  bool merged = value.is_array() && field.list == PatchField::List::kMerge;
+  if (!merged) return value;
+  if (field.merge_key.empty()) return merge_value_list(Json::array(), value);
+  return fresh_keyed_list(value, field);
 }
 
 Result<Json> merge_member(Json document, const Json& patch, const PatchField& field) {

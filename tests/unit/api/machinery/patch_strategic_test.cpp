@@ -105,6 +105,12 @@ TEST(StrategicPatch, MergesListsByKey) {
       R"({"spec":{"containers":[{"name":"a","ports":[{"containerPort":80,"name":"x","protocol":"TCP"}]}]}})");
 }
 
+TEST(StrategicPatch, ANewListKeepsElementsOfOneKeyApart) {
+  EXPECT_EQ(applied("{}", R"({"spec":{"containers":[{"name":"a","x":1},{"name":"a","y":2},
+                                                    {"$patch":"delete","name":"b"}]}})"),
+            R"({"spec":{"containers":[{"name":"a","x":1},{"name":"a","y":2}]}})");
+}
+
 TEST(StrategicPatch, OrdersAsAsked) {
   EXPECT_EQ(applied(R"({"spec":{"containers":[{"name":"a"},{"name":"b"},{"name":"s"}]}})",
                     R"({"spec":{"$setElementOrder/containers":[{"name":"b"},{"name":"a"}],
