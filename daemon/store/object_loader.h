@@ -8,8 +8,8 @@
 
 namespace moth::store {
 
-// The same object as Object::from_text gives, for any text. InternalError when it is no JSON
-// object.
+// The same object as Object::from_text gives for every text that is JSON. InternalError when it is
+// no JSON object; damage behind the metadata goes unnoticed, for which the rows have checksums.
 Result<ObjectPtr> load_object(std::string text);
 
 }  // namespace moth::store
