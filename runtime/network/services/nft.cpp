@@ -6,6 +6,7 @@ extern "C" {
 #include <nftables/libnftables.h>
 }
 
+#include <algorithm>
 #include <string_view>
 
 #include "api/base/json.h"
@@ -31,10 +32,12 @@ class KernelNft final : public Nft {
     int status = nft_run_cmd_from_buffer(context_, commands.c_str());
     std::string error = nft_ctx_get_error_buffer(context_);
     (void)nft_ctx_get_output_buffer(context_);
-    if (commands.size() > kTrimAbove) release();
+    // What a context has cached is not to be trusted after a failure: libnftables 1.0.6 crashes on
+    // tables that changed behind its back.
+    if (status != 0 || commands.size() > kTrimAbove) release();
     if (status == 0) return {};
-    if (error.size() > kMaxErrorText) error.resize(kMaxErrorText);
-    return fail(Error::of(Reason::kInternalError, "nftables refused a change: " + error));
+    return fail(
+        Error::of(Reason::kInternalError, "nftables refused a change: " + first_problem(error)));
   }
 
   Result<ExistingTable> inspect(const std::string& table) override {
@@ -46,7 +49,16 @@ class KernelNft final : public Nft {
   }
 
  private:
-  static constexpr std::size_t kMaxErrorText = 2000;
+  static constexpr std::size_t kMaxErrorText = 500;
+
+  // nft tells the problem, the command and a marker below it, and often repeats all that.
+  static std::string first_problem(const std::string& text) {
+    std::size_t first = text.find('\n');
+    std::size_t second = first == std::string::npos ? first : text.find('\n', first + 1);
+    std::string problem = text.substr(0, std::min(second, kMaxErrorText));
+    if (first < problem.size()) problem.replace(first, 1, ": ");
+    return problem;
+  }
 
   Result<> open() {
     if (context_) return {};

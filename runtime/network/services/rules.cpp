@@ -162,11 +162,11 @@ void RuleSet::Impl::change_slots(const Frontend& frontend, const Applied* before
   static const std::vector<SocketAddress> none;
   const auto& old_slots = before && !before->sticky() ? before->slots : none;
   const auto& new_slots = after && !after->sticky() ? after->slots : none;
-  const char* map = frontend.address ? "ep" : "npep";
+  std::string map = endpoint_map(frontend);
   for (std::size_t i = 0; i < std::max(old_slots.size(), new_slots.size()); ++i) {
     bool had = i < old_slots.size(), has = i < new_slots.size();
     if (had && has && old_slots[i] == new_slots[i]) continue;
-    std::string key = fmt::format("{} . {}", frontend_key(frontend), i);
+    std::string key = endpoint_key(frontend, i);
     if (had) batch.remove(map, fmt::format("{} : {}", key, endpoint_data(old_slots[i])));
     if (has) batch.add(map, fmt::format("{} : {}", key, endpoint_data(new_slots[i])));
   }

@@ -56,6 +56,9 @@ struct ExistingTable {
   std::vector<std::string> chains, sets, maps;
 };
 
+// False when a set or map of ours has become something else: then the table cannot be refilled.
+bool rules_can_take_over(const ExistingTable& existing);
+
 class RuleSet {
  public:
   explicit RuleSet(RulesConfig config);

@@ -46,9 +46,13 @@ struct StaticSet {
 constexpr StaticSet kSets[] = {
     {"map", "sticky", "type ipv4_addr . inet_proto . inet_service : verdict;"},
     {"map", "npsticky", "type inet_proto . inet_service : verdict;"},
-    {"map", "ep",
-     "typeof ip daddr . meta l4proto . th dport . numgen random mod 2 : ip daddr . tcp dport;"},
-    {"map", "npep", "typeof meta l4proto . th dport . numgen random mod 2 : ip daddr . tcp dport;"},
+    {"map", "ep_tcp", "typeof ip daddr . tcp dport . numgen random mod 2 : ip daddr . tcp dport;"},
+    {"map", "ep_udp", "typeof ip daddr . udp dport . numgen random mod 2 : ip daddr . udp dport;"},
+    {"map", "ep_sctp",
+     "typeof ip daddr . sctp dport . numgen random mod 2 : ip daddr . sctp dport;"},
+    {"map", "npep_tcp", "typeof tcp dport . numgen random mod 2 : ip daddr . tcp dport;"},
+    {"map", "npep_udp", "typeof udp dport . numgen random mod 2 : ip daddr . udp dport;"},
+    {"map", "npep_sctp", "typeof sctp dport . numgen random mod 2 : ip daddr . sctp dport;"},
     {"set", "none", "type ipv4_addr . inet_proto . inet_service;"},
     {"set", "npnone", "type inet_proto . inet_service;"},
     {"set", "hairpin", "type ipv4_addr . ipv4_addr;"},
@@ -145,6 +149,15 @@ std::string frontend_key(const Frontend& frontend) {
                      frontend.port);
 }
 
+std::string endpoint_map(const Frontend& frontend) {
+  return fmt::format("{}_{}", frontend.address ? "ep" : "npep", to_string(frontend.protocol));
+}
+
+std::string endpoint_key(const Frontend& frontend, std::size_t index) {
+  if (!frontend.address) return fmt::format("{} . {}", frontend.port, index);
+  return fmt::format("{} . {} . {}", frontend.address->text(), frontend.port, index);
+}
+
 std::string endpoint_data(const SocketAddress& endpoint) {
   return fmt::format("{} . {}", endpoint.ip.text(), endpoint.port);
 }
@@ -168,18 +181,23 @@ std::string affinity_set(const std::string& group, const SocketAddress& endpoint
 std::string count_structure(const RulesConfig& config, bool node_port, std::size_t count) {
   std::string name = count_name(node_port, count);
   const std::string& table = config.table;
-  const char* type = node_port ? kNodePortType : kFrontendType;
-  const char* key = node_port ? kNodePortKey : kFrontendKey;
-  const char* map = node_port ? "npep" : "ep";
   std::string text = fmt::format(
       "add set ip {0} {1} {{ type {2}; }}\n"
       "add chain ip {0} {1}\n"
-      "add rule ip {0} {3} {4} @{1} goto {1}\n"
-      "add rule ip {0} {1} dnat ip to {4} . numgen random mod {5} map @{6}\n",
-      table, name, type, node_port ? "node_ports" : "addresses", key, count, map);
-  if (count > 1)
-    text += fmt::format("add rule ip {} {} dnat ip to {} . numgen inc mod 1 map @{}\n", table, name,
-                        key, map);
+      "add rule ip {0} {3} {4} @{1} goto {1}\n",
+      table, name, node_port ? kNodePortType : kFrontendType,
+      node_port ? "node_ports" : "addresses", node_port ? kNodePortKey : kFrontendKey);
+  // nft gives a rule the protocol that the type of its map names, so each protocol has its own.
+  for (std::string_view protocol : {"tcp", "udp", "sctp"}) {
+    std::string key = fmt::format("{}{} dport", node_port ? "" : "ip daddr . ", protocol);
+    auto rule = [&](const std::string& choice) {
+      text +=
+          fmt::format("add rule ip {} {} meta l4proto {} dnat ip to {} . numgen {} map @{}_{}\n",
+                      table, name, protocol, key, choice, node_port ? "npep" : "ep", protocol);
+    };
+    rule(fmt::format("random mod {}", count));
+    if (count > 1) rule("inc mod 1");
+  }
   return text;
 }
 
@@ -250,3 +268,19 @@ std::string take_over(const RulesConfig& config, const ExistingTable& existing,
 }
 
 }  // namespace moth::network::rules_text
+
+namespace moth::network {
+
+bool rules_can_take_over(const ExistingTable& existing) {
+  if (existing.layout != kRulesLayout) return false;
+  auto among = [](const std::vector<std::string>& names, const char* name) {
+    return std::find(names.begin(), names.end(), name) != names.end();
+  };
+  return std::all_of(std::begin(rules_text::kSets), std::end(rules_text::kSets),
+                     [&](const rules_text::StaticSet& set) {
+                       bool is_map = std::string_view(set.kind) == "map";
+                       return among(is_map ? existing.maps : existing.sets, set.name);
+                     });
+}
+
+}  // namespace moth::network

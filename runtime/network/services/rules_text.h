@@ -32,7 +32,9 @@ class Batch {
 };
 
 std::string frontend_key(const Frontend& frontend);  // "10.96.0.1 . tcp . 80" or "tcp . 30080"
-std::string endpoint_data(const SocketAddress& endpoint);   // "10.1.0.2 . 8080"
+std::string endpoint_map(const Frontend& frontend);  // "ep_tcp", "npep_udp"
+std::string endpoint_key(const Frontend& frontend, std::size_t index);  // "10.96.0.1 . 80 . 2"
+std::string endpoint_data(const SocketAddress& endpoint);               // "10.1.0.2 . 8080"
 std::string count_name(bool node_port, std::size_t count);  // "n3", "p3": a set and a chain
 std::string sticky_chain(const std::string& group);
 std::string endpoint_chain(const std::string& group, const SocketAddress& endpoint);

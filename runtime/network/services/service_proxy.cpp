@@ -63,14 +63,15 @@ struct Kernel {
 
   Result<Transaction> load_all() {
     MOTH_ASSIGN(ExistingTable existing, nft->inspect(table));
+    if (existing.present && !rules_can_take_over(existing)) existing.layout.clear();
     Transaction transaction = rules.full_load(existing);
     auto loaded = nft->run(transaction.text);
     if (!loaded && existing.present) {
-      // Somebody changed the table by hand: replace it as a whole.
+      // Somebody changed the table by hand: start anew.
       log::warning("the service table could not be taken over and is replaced",
                    log::field("error", loaded.error().message));
-      existing.layout.clear();
-      transaction = rules.full_load(existing);
+      MOTH_TRY(nft->run(RuleSet::removal(table)));
+      transaction = rules.full_load({});
       loaded = nft->run(transaction.text);
     }
     if (!loaded) return fail(std::move(loaded).error());

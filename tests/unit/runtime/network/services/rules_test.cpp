@@ -53,7 +53,7 @@ TEST(RuleSet, AddingAnEndpointAddsElementsAlone) {
   rules.set(web({pod(2), pod(3), pod(7)}));
   EXPECT_EQ(rules.flush().text,
             "delete element ip moth_t n2 { 10.96.0.20 . tcp . 80 }\n"
-            "add element ip moth_t ep { 10.96.0.20 . tcp . 80 . 2 : 10.244.0.7 . 8080 }\n"
+            "add element ip moth_t ep_tcp { 10.96.0.20 . 80 . 2 : 10.244.0.7 . 8080 }\n"
             "add element ip moth_t hairpin { 10.244.0.7 . 10.244.0.7 }\n"
             "add element ip moth_t n3 { 10.96.0.20 . tcp . 80 }\n");
 }
@@ -67,15 +67,23 @@ TEST(RuleSet, RemovingAnEndpointMovesTheLastIntoItsPlace) {
             "add set ip moth_t n2 { type ipv4_addr . inet_proto . inet_service; }\n"
             "add chain ip moth_t n2\n"
             "add rule ip moth_t addresses ip daddr . meta l4proto . th dport @n2 goto n2\n"
-            "add rule ip moth_t n2 dnat ip to ip daddr . meta l4proto . th dport . numgen random "
-            "mod 2 map @ep\n"
-            "add rule ip moth_t n2 dnat ip to ip daddr . meta l4proto . th dport . numgen inc mod "
-            "1 map @ep\n"
-            "delete element ip moth_t ep { 10.96.0.20 . tcp . 80 . 0 : 10.244.0.2 . 8080, "
-            "10.96.0.20 . tcp . 80 . 2 : 10.244.0.4 . 8080 }\n"
+            "add rule ip moth_t n2 meta l4proto tcp dnat ip to ip daddr . tcp dport . numgen "
+            "random mod 2 map @ep_tcp\n"
+            "add rule ip moth_t n2 meta l4proto tcp dnat ip to ip daddr . tcp dport . numgen inc "
+            "mod 1 map @ep_tcp\n"
+            "add rule ip moth_t n2 meta l4proto udp dnat ip to ip daddr . udp dport . numgen "
+            "random mod 2 map @ep_udp\n"
+            "add rule ip moth_t n2 meta l4proto udp dnat ip to ip daddr . udp dport . numgen inc "
+            "mod 1 map @ep_udp\n"
+            "add rule ip moth_t n2 meta l4proto sctp dnat ip to ip daddr . sctp dport . numgen "
+            "random mod 2 map @ep_sctp\n"
+            "add rule ip moth_t n2 meta l4proto sctp dnat ip to ip daddr . sctp dport . numgen inc "
+            "mod 1 map @ep_sctp\n"
+            "delete element ip moth_t ep_tcp { 10.96.0.20 . 80 . 0 : 10.244.0.2 . 8080, "
+            "10.96.0.20 . 80 . 2 : 10.244.0.4 . 8080 }\n"
             "delete element ip moth_t hairpin { 10.244.0.2 . 10.244.0.2 }\n"
             "delete element ip moth_t n3 { 10.96.0.20 . tcp . 80 }\n"
-            "add element ip moth_t ep { 10.96.0.20 . tcp . 80 . 0 : 10.244.0.4 . 8080 }\n"
+            "add element ip moth_t ep_tcp { 10.96.0.20 . 80 . 0 : 10.244.0.4 . 8080 }\n"
             "add element ip moth_t n2 { 10.96.0.20 . tcp . 80 }\n");
 }
 
@@ -85,9 +93,9 @@ TEST(RuleSet, ReplacingAnEndpointKeepsTheCount) {
   rules.full_load({});
   rules.set(web({pod(3), pod(9)}));
   EXPECT_EQ(rules.flush().text,
-            "delete element ip moth_t ep { 10.96.0.20 . tcp . 80 . 0 : 10.244.0.2 . 8080 }\n"
+            "delete element ip moth_t ep_tcp { 10.96.0.20 . 80 . 0 : 10.244.0.2 . 8080 }\n"
             "delete element ip moth_t hairpin { 10.244.0.2 . 10.244.0.2 }\n"
-            "add element ip moth_t ep { 10.96.0.20 . tcp . 80 . 0 : 10.244.0.9 . 8080 }\n"
+            "add element ip moth_t ep_tcp { 10.96.0.20 . 80 . 0 : 10.244.0.9 . 8080 }\n"
             "add element ip moth_t hairpin { 10.244.0.9 . 10.244.0.9 }\n");
 }
 
@@ -115,11 +123,11 @@ TEST(RuleSet, TheFirstOwnerOfAFrontendKeepsIt) {
   HostPortSpec second{"uid-2", {{Ipv4{0}, Protocol::kTcp, 8080, pod(3)}}};
   rules.set(first);
   rules.set(second);
-  EXPECT_TRUE(has(rules.full_load({}).text, "tcp . 8080 . 0 : 10.244.0.2 . 8080"));
+  EXPECT_TRUE(has(rules.full_load({}).text, "8080 . 0 : 10.244.0.2 . 8080"));
   rules.erase("uid-1");
   std::string text = rules.flush().text;
-  EXPECT_TRUE(has(text, "delete element ip moth_t npep { tcp . 8080 . 0 : 10.244.0.2 . 8080 }"));
-  EXPECT_TRUE(has(text, "add element ip moth_t npep { tcp . 8080 . 0 : 10.244.0.3 . 8080 }"));
+  EXPECT_TRUE(has(text, "delete element ip moth_t npep_tcp { 8080 . 0 : 10.244.0.2 . 8080 }"));
+  EXPECT_TRUE(has(text, "add element ip moth_t npep_tcp { 8080 . 0 : 10.244.0.3 . 8080 }"));
   rules.erase("uid-2");
   rules.flush();
   EXPECT_EQ(rules.frontends(), 0u);
@@ -162,7 +170,7 @@ TEST(RuleSet, AffinityUsesASetPerEndpoint) {
   EXPECT_TRUE(has(text, "{ ip saddr timeout 600s }"));
   EXPECT_TRUE(has(text, "numgen random mod 2 vmap { 0 : goto e_"));
   EXPECT_TRUE(has(text, "add element ip moth_t sticky { 10.96.0.20 . tcp . 80 : goto s_"));
-  EXPECT_FALSE(has(text, "add element ip moth_t ep "));
+  EXPECT_FALSE(has(text, "add element ip moth_t ep_"));
   service.ports[0].endpoints = {pod(3)};
   rules.set(service);
   text = rules.flush().text;
@@ -189,13 +197,13 @@ TEST(RuleSet, TakeOverKeepsBaseChainsAndAffinity) {
                          kRulesLayout,
                          {"nat_pre", "n1", "n7", "s_old", "layout_1"},
                          {"n1", "n7", "none", "a_old"},
-                         {"ep"}};
+                         {"ep_tcp"}};
   std::string text = rules.full_load(existing).text;
   EXPECT_FALSE(has(text, "delete table"));
   EXPECT_FALSE(has(text, "delete chain ip moth_t nat_pre"));
   EXPECT_FALSE(has(text, "delete chain ip moth_t n1\n"));
   EXPECT_TRUE(has(text, "flush set ip moth_t n1\n"));
-  EXPECT_TRUE(has(text, "flush map ip moth_t ep\n"));
+  EXPECT_TRUE(has(text, "flush map ip moth_t ep_tcp\n"));
   EXPECT_TRUE(has(text, "delete chain ip moth_t n7\n"));
   EXPECT_TRUE(has(text, "delete set ip moth_t n7\n"));
   EXPECT_TRUE(has(text, "delete chain ip moth_t s_old\n"));
