@@ -55,7 +55,7 @@ class Manager {
   virtual const Layout& layout() const = 0;
 };
 
-// The manager of this machine: libcgroup creates, changes and deletes v1 groups; files do the rest.
+// The manager of this machine: libcgroup creates and changes v1 groups; files do the rest.
 Result<std::unique_ptr<Manager>> make_manager();
 // The same over any layout, with files alone (tests: a fake tree).
 std::unique_ptr<Manager> make_file_manager(Layout layout);

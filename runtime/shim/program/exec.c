@@ -170,10 +170,14 @@ static int prepare(void) {
   if (poll(&poller, 1, 0) != 0) give_up("pidfd", ESRCH, MOTH_SHIM_EXEC_FAILED);
   read_filter();
   if (options.oom_score_adj) set_oom_score_adj(options.oom_score_adj);
+  int joined = options.join.count == 0;
   for (int i = 0; i < options.join.count; i++) {
     join_fds[i] = open(options.join.files[i], O_WRONLY | O_CLOEXEC);
-    if (join_fds[i] < 0) failed("join-group");
+    // The OCI runtime need not have made the group in every hierarchy, but somewhere it did.
+    if (join_fds[i] < 0 && errno != ENOENT) failed("join-group");
+    joined |= join_fds[i] >= 0;
   }
+  if (!joined) give_up("join-group", ENOENT, MOTH_SHIM_EXEC_FAILED);
   return pidfd;
 }
 
@@ -265,6 +269,7 @@ static _Noreturn void execute(void) {
 
 static _Noreturn void child(void) {
   for (int i = 0; i < options.join.count; i++) {
+    if (join_fds[i] < 0) continue;
     if (write(join_fds[i], "0", 1) != 1) failed("join-group");
     close(join_fds[i]);
   }
