@@ -1,0 +1,37 @@
+// The one list of built-in kinds, in the order of discovery: groups as upstream orders them, kinds
+// by name.
+#include "api/resources/apps_v1/rows.h"
+#include "api/resources/autoscaling_v2/rows.h"
+#include "api/resources/coordination_v1/rows.h"
+#include "api/resources/core_v1/rows.h"
+#include "api/resources/discovery_v1/rows.h"
+#include "api/resources/events_v1/rows.h"
+#include "api/resources/registry.h"
+#include "api/resources/scheduling_v1/rows.h"
+
+namespace moth::resources {
+
+Result<std::unique_ptr<Registry>> make_registry() {
+  using MakeRow = ResourceDef (*)();
+  static constexpr MakeRow kRows[] = {config_maps, endpoints, events, limit_ranges, namespaces,
+                                      nodes, pods, resource_quotas, secrets, service_accounts,
+                                      services,
+                                      //
+                                      controller_revisions, deployments, replica_sets,
+                                      //
+                                      events_v1_events,
+                                      //
+                                      horizontal_pod_autoscalers, horizontal_pod_autoscalers_v1,
+                                      //
+                                      priority_classes,
+                                      //
+                                      leases,
+                                      //
+                                      endpoint_slices};
+  auto registry = std::make_unique<Registry>();
+  for (MakeRow make : kRows) MOTH_TRY(registry->add(make()));
+  MOTH_TRY(registry->seal());
+  return registry;
+}
+
+}  // namespace moth::resources
