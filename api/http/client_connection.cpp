@@ -167,15 +167,15 @@ Task<Result<void>> attempt(ResponseStatePtr answer, const ClientRequest& request
   SocketStream* stream = answer->connection->stream.get();
   Deadline deadline(client.io, time_left(until), [stream] { stream->close(); });
   auto written = co_await write_request(*answer->connection, request, url, client.options);
-  auto read = Result<void>();
   // A server that refuses a body answers before it has read it all, and then closes.
-  if (written || (!stream->closed() && written.error().os_errno != 0)) {
-    read = co_await read_head(*answer, request.method, client.options.header_limit);
+  bool may_have_answered = !written && written.error().os_errno != 0 && !stream->closed();
+  Result<void> outcome = written;
+  if (written || may_have_answered) {
+    auto read = co_await read_head(*answer, request.method, client.options.header_limit);
+    if (written || read) outcome = std::move(read);
   }
   if (deadline.expired()) co_return fail(timeout_error("awaiting headers"));
-  if (!written && (!read || stream->closed())) co_return fail(std::move(written).error());
-  if (!written) answer->connection->reused = false;
-  co_return read;
+  co_return outcome;
 }
 
 }  // namespace

@@ -109,8 +109,10 @@ Task<bool> Exchange::Connection::prepare() {
     log::debug("TLS handshake failed", log::field("remote", remote_),
                log::field("why", secured.error().message));
     if (secured.error().message.ends_with("http request")) {
+      stream_->drop_tls();
       stream_->try_write(
           "HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n");
+      co_await discard_input();
     }
     co_return false;
   }
@@ -318,7 +320,10 @@ Task<void> Exchange::Connection::refuse(Response response) {
 // answer before the client has read it.
 Task<void> Exchange::Connection::linger() {
   if (parser_.done() && input().empty()) co_return;
-  if (monitoring_) co_return;
+  if (!monitoring_) co_await discard_input();
+}
+
+Task<void> Exchange::Connection::discard_input() {
   set_phase(Phase::kLingering, kLingerTime);
   co_await stream_->shutdown_write();
   for (std::size_t dropped = 0; dropped < kLingerLimit;) {

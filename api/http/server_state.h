@@ -98,6 +98,7 @@ class Exchange::Connection : public std::enable_shared_from_this<Exchange::Conne
   Task<bool> drain_body();
   Task<void> refuse(Response response);
   Task<void> linger();
+  Task<void> discard_input();
   Task<bool> fill();
   Task<bool> fill_body();
   Task<void> say_continue();

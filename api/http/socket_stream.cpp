@@ -326,7 +326,7 @@ bool SocketStream::stale() const {
 }
 
 void SocketStream::try_write(std::string_view text) {
-  if (closed_ || (ssl_ && SSL_is_init_finished(ssl_.get()))) return;
+  if (closed_ || ssl_) return;
   [[maybe_unused]] ssize_t sent =
       ::send(wire_.fd, text.data(), text.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
 }

@@ -35,6 +35,8 @@ class SocketStream final : public Stream {
 
   Task<Result<void>> accept_tls(TlsContextPtr context);
   Task<Result<void>> connect_tls(TlsContextPtr context, std::string host);
+  // Back to plain text after a failed handshake.
+  void drop_tls() { ssl_.reset(); }
   bool tls() const { return ssl_ != nullptr; }
   SSL* ssl() const { return ssl_.get(); }
 
@@ -42,7 +44,7 @@ class SocketStream final : public Stream {
   // True when an idle connection can no longer be used: the peer closed it or sent something
   // unasked.
   bool stale() const;
-  // A last word before close(), in the clear; does nothing on an established TLS session.
+  // A last word before close(), in the clear, without waiting. Nothing on a TLS session.
   void try_write(std::string_view text);
   std::string remote_text() const;
   std::optional<UnixPeer> unix_peer() const;

@@ -138,12 +138,36 @@ bool is_address(const std::string& host) {
          inet_pton(AF_INET6, host.c_str(), bytes.data()) == 1;
 }
 
-std::string valid_names(SSL* ssl) {
-  Owned<X509> certificate(SSL_get1_peer_certificate(ssl));
+// Where a client session keeps the certificate that it refused: OpenSSL forgets it.
+int refused_index() {
+  static const int index =
+      SSL_get_ex_new_index(0, nullptr, nullptr, nullptr,
+                           [](void*, void* certificate, CRYPTO_EX_DATA*, int, long, void*) {
+                             X509_free(static_cast<X509*>(certificate));
+                           });
+  return index;
+}
+
+X509* refused_certificate(SSL* ssl) {
+  return static_cast<X509*>(SSL_get_ex_data(ssl, refused_index()));
+}
+
+int remember_refused(int good, X509_STORE_CTX* context) {
+  auto* ssl =
+      static_cast<SSL*>(X509_STORE_CTX_get_ex_data(context, SSL_get_ex_data_X509_STORE_CTX_idx()));
+  X509* leaf = X509_STORE_CTX_get0_cert(context);
+  if (!good && ssl && leaf && !refused_certificate(ssl)) {
+    X509_up_ref(leaf);
+    SSL_set_ex_data(ssl, refused_index(), leaf);
+  }
+  return good;
+}
+
+std::string valid_names(const X509* certificate) {
   std::string list;
   if (!certificate) return list;
   Owned<GENERAL_NAMES> names(static_cast<GENERAL_NAMES*>(
-      X509_get_ext_d2i(certificate.get(), NID_subject_alt_name, nullptr, nullptr)));
+      X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr)));
   for (int i = 0; names && i < sk_GENERAL_NAME_num(names.get()); ++i) {
     const GENERAL_NAME* name = sk_GENERAL_NAME_value(names.get(), i);
     std::string text;
@@ -169,13 +193,12 @@ std::string time_text(const ASN1_TIME* time) {
   return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", parts);
 }
 
-std::string validity_error(SSL* ssl) {
-  Owned<X509> certificate(SSL_get1_peer_certificate(ssl));
+std::string validity_error(const X509* certificate) {
   std::string now = fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
-  bool early = certificate && X509_cmp_current_time(X509_get0_notBefore(certificate.get())) > 0;
+  bool early = certificate && X509_cmp_current_time(X509_get0_notBefore(certificate)) > 0;
   std::string limit = !certificate ? "unknown"
-                      : early      ? time_text(X509_get0_notBefore(certificate.get()))
-                                   : time_text(X509_get0_notAfter(certificate.get()));
+                      : early      ? time_text(X509_get0_notBefore(certificate))
+                                   : time_text(X509_get0_notAfter(certificate));
   return fmt::format("certificate has expired or is not yet valid: current time {} is {} {}", now,
                      early ? "before" : "after", limit);
 }
@@ -226,7 +249,8 @@ Result<TlsContextPtr> TlsContext::client(const ClientTlsConfig& config) {
   } else if (!config.insecure) {
     SSL_CTX_set_default_verify_paths(context);
   }
-  SSL_CTX_set_verify(context, config.insecure ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, nullptr);
+  SSL_CTX_set_verify(context, config.insecure ? SSL_VERIFY_NONE : SSL_VERIFY_PEER,
+                     remember_refused);
   SSL_CTX_set_alpn_protos(context, kAlpn.data(), kAlpn.size());
   return made;
 }
@@ -269,11 +293,12 @@ std::string handshake_error(SSL* ssl, const std::string& host) {
     switch (verdict) {
       case X509_V_ERR_CERT_HAS_EXPIRED:
       case X509_V_ERR_CERT_NOT_YET_VALID:
-        why = validity_error(ssl);
+        why = validity_error(refused_certificate(ssl));
         break;
       case X509_V_ERR_HOSTNAME_MISMATCH:
       case X509_V_ERR_IP_ADDRESS_MISMATCH:
-        why = fmt::format("certificate is valid for {}, not {}", valid_names(ssl), host);
+        why = fmt::format("certificate is valid for {}, not {}",
+                          valid_names(refused_certificate(ssl)), host);
         break;
       case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
       case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:

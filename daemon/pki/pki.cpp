@@ -219,7 +219,7 @@ class Maker {
     cluster.certificate_authority_pem = pki_.ca.certificate_pem;
     config.users[user].client_certificate_pem = pki_.admin.certificate_pem;
     config.users[user].client_key_pem = pki_.admin.key_pem;
-    config.contexts[options_.cluster_name] = {options_.cluster_name, user, ""};
+    config.contexts[options_.cluster_name] = {options_.cluster_name, user, "", ""};
     config.current_context = options_.cluster_name;
     pki_.admin_kubeconfig_path = options_.data_dir + "/admin.kubeconfig";
     std::string text = to_yaml_text(config);

@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <array>
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -74,6 +74,20 @@ std::vector<std::string> string_list(const Json& object, std::string_view key) {
   return list;
 }
 
+// Members of `object` that are not among `known`, as JSON text; empty when there are none.
+std::string other_members(const Json& object, std::initializer_list<std::string_view> known) {
+  Json rest = Json::object();
+  for (const auto& [key, value] : object.items()) {
+    if (std::find(known.begin(), known.end(), key) == known.end()) rest[key] = value;
+  }
+  return rest.empty() ? "" : rest.dump();
+}
+
+Json with_others(const std::string& other) {
+  Json object = other.empty() ? Json::object() : Json::parse(other, nullptr, false);
+  return object.is_object() ? object : Json::object();
+}
+
 Result<KubeCluster> read_cluster(const Json& object, const std::string& folder,
                                  const std::string& where) {
   KubeCluster cluster;
@@ -108,6 +122,9 @@ Result<KubeUser> read_user(const Json& object, const std::string& folder,
   }
   MOTH_TRY(read_data(object, "client-certificate-data", where, user.client_certificate_pem));
   MOTH_TRY(read_data(object, "client-key-data", where, user.client_key_pem));
+  user.other = other_members(
+      object, {"client-certificate", "client-certificate-data", "client-key", "client-key-data",
+               "token", "tokenFile", "username", "password", "as", "as-uid", "as-groups"});
   return user;
 }
 
@@ -142,7 +159,7 @@ void put_data(Json& object, std::string_view key, const std::string& pem) {
 }
 
 Json cluster_json(const KubeCluster& cluster) {
-  Json object = Json::object();
+  Json object = with_others(cluster.other);
   put(object, "server", cluster.server);
   put(object, "certificate-authority", cluster.certificate_authority);
   put_data(object, "certificate-authority-data", cluster.certificate_authority_pem);
@@ -153,7 +170,7 @@ Json cluster_json(const KubeCluster& cluster) {
 }
 
 Json user_json(const KubeUser& user) {
-  Json object = Json::object();
+  Json object = with_others(user.other);
   put(object, "client-certificate", user.client_certificate);
   put(object, "client-key", user.client_key);
   put_data(object, "client-certificate-data", user.client_certificate_pem);
@@ -274,6 +291,8 @@ Result<Kubeconfig> Kubeconfig::from_json(const Json& document, const std::string
         fmt::format("kubeconfig: no kind \"{}\" is registered: expected Config", kind)));
   }
   config.current_context = string_or(document, "current-context");
+  config.other = other_members(
+      document, {"apiVersion", "kind", "clusters", "users", "contexts", "current-context"});
   // Within one file the first entry of a name wins, too.
   MOTH_TRY(each_entry(
       document, "clusters", "cluster",
@@ -294,20 +313,19 @@ Result<Kubeconfig> Kubeconfig::from_json(const Json& document, const std::string
       [&](const std::string& name, const Json& body, const std::string&) -> Result<void> {
         config.contexts.emplace(name,
                                 KubeContext{string_or(body, "cluster"), string_or(body, "user"),
-                                            string_or(body, "namespace")});
+                                            string_or(body, "namespace"),
+                                            other_members(body, {"cluster", "user", "namespace"})});
         return {};
       }));
   return config;
 }
 
 Json Kubeconfig::to_json() const {
-  Json document = {{"apiVersion", "v1"},
-                   {"kind", "Config"},
-                   {"clusters", Json::array()},
-                   {"users", Json::array()},
-                   {"contexts", Json::array()},
-                   {"preferences", Json::object()},
-                   {"current-context", current_context}};
+  Json document = with_others(other);
+  document["apiVersion"] = "v1";
+  document["kind"] = "Config";
+  document["clusters"] = document["users"] = document["contexts"] = Json::array();
+  document["current-context"] = current_context;
   for (const auto& [name, cluster] : clusters) {
     document["clusters"].push_back({{"name", name}, {"cluster", cluster_json(cluster)}});
   }
@@ -315,18 +333,21 @@ Json Kubeconfig::to_json() const {
     document["users"].push_back({{"name", name}, {"user", user_json(user)}});
   }
   for (const auto& [name, context] : contexts) {
-    Json body = {{"cluster", context.cluster}, {"user", context.user}};
+    Json body = with_others(context.other);
+    body["cluster"] = context.cluster;
+    body["user"] = context.user;
     put(body, "namespace", context.namespace_);
     document["contexts"].push_back({{"name", name}, {"context", std::move(body)}});
   }
   return document;
 }
 
-void Kubeconfig::merge(const Kubeconfig& other) {
-  clusters.insert(other.clusters.begin(), other.clusters.end());
-  users.insert(other.users.begin(), other.users.end());
-  contexts.insert(other.contexts.begin(), other.contexts.end());
-  if (current_context.empty()) current_context = other.current_context;
+void Kubeconfig::merge(const Kubeconfig& config) {
+  clusters.insert(config.clusters.begin(), config.clusters.end());
+  users.insert(config.users.begin(), config.users.end());
+  contexts.insert(config.contexts.begin(), config.contexts.end());
+  if (current_context.empty()) current_context = config.current_context;
+  if (other.empty()) other = config.other;
 }
 
 std::vector<std::string> kubeconfig_paths(std::string_view explicit_path) {

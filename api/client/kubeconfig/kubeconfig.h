@@ -19,6 +19,7 @@ struct KubeCluster {
   std::string tls_server_name;
   std::string proxy_url;
   bool insecure_skip_tls_verify = false;
+  std::string other;  // JSON text of members that are not interpreted here; kept when writing
 };
 
 struct KubeUser {
@@ -30,10 +31,12 @@ struct KubeUser {
   std::vector<std::string> impersonate_groups;
   std::string exec_command;   // an exec plugin is configured (not supported)
   std::string auth_provider;  // its name, when one is configured (not supported)
+  std::string other;          // as above; exec and auth-provider are among it
 };
 
 struct KubeContext {
   std::string cluster, user, namespace_;
+  std::string other;  // as above
 };
 
 struct Kubeconfig {
@@ -41,13 +44,14 @@ struct Kubeconfig {
   std::map<std::string, KubeUser, std::less<>> users;
   std::map<std::string, KubeContext, std::less<>> contexts;
   std::string current_context;
+  std::string other;  // as above
 
   // Reads `document` (a Config object); relative paths are taken from `folder`. Errors name the
   // entry.
   static Result<Kubeconfig> from_json(const Json& document, const std::string& folder);
   Json to_json() const;
   // First one wins, as with KUBECONFIG=a:b.
-  void merge(const Kubeconfig& other);
+  void merge(const Kubeconfig& config);
 };
 
 // What a client needs in order to connect, files read in.
