@@ -88,17 +88,57 @@ struct Victim {
 
 }  // namespace
 
-Result<std::size_t> delete_flows(const FlowFilter& filter) {
-  auto opened = Socket::open(NETLINK_NETFILTER);
-  if (!opened) {
-    // A kernel without netfilter netlink has no table either.
-    if (opened.error().os_errno == EPROTONOSUPPORT) return 0;
-    return fail(std::move(opened).error());
+namespace {
+
+// Bits of CTA_FILTER_ORIG_FLAGS and CTA_FILTER_REPLY_FLAGS; the kernel's header does not export
+// them.
+constexpr std::uint32_t kFilterSource = 1 << 0;
+constexpr std::uint32_t kFilterProtocol = 1 << 3;
+
+void put_tuple(Message& message, std::uint16_t attribute, std::optional<Ipv4> source,
+               std::optional<Protocol> protocol) {
+  std::size_t tuple = message.begin(static_cast<std::uint16_t>(attribute | NLA_F_NESTED));
+  if (source) {
+    std::size_t ip = message.begin(CTA_TUPLE_IP | NLA_F_NESTED);
+    message.put_u32(CTA_IP_V4_SRC, htonl(source->value));
+    message.end(ip);
   }
+  if (protocol) {
+    std::size_t proto = message.begin(CTA_TUPLE_PROTO | NLA_F_NESTED);
+    message.put_u8(CTA_PROTO_NUM, static_cast<std::uint8_t>(*protocol));
+    message.end(proto);
+  }
+  message.end(tuple);
+}
+
+Message dump_request(const FlowFilter& filter, bool filtered) {
   Message query(kGet, NLM_F_DUMP, sizeof(nfgenmsg));
   query.header<nfgenmsg>()->nfgen_family = AF_INET;
+  std::uint32_t original =
+      (filter.original_source ? kFilterSource : 0) | (filter.protocol ? kFilterProtocol : 0);
+  std::uint32_t reply = filter.reply_source ? kFilterSource : 0;
+  if (!filtered || (original | reply) == 0) return query;
+  if (original) put_tuple(query, CTA_TUPLE_ORIG, filter.original_source, filter.protocol);
+  if (reply) put_tuple(query, CTA_TUPLE_REPLY, filter.reply_source, std::nullopt);
+  std::size_t flags = query.begin(CTA_FILTER | NLA_F_NESTED);
+  query.put_u32(CTA_FILTER_ORIG_FLAGS, original);
+  query.put_u32(CTA_FILTER_REPLY_FLAGS, reply);
+  query.end(flags);
+  return query;
+}
+
+bool wanted(const FlowFilter& filter, const Flow& flow) {
+  if (filter.protocol && flow.protocol != *filter.protocol) return false;
+  if (filter.original_source && flow.original_source.ip != *filter.original_source) return false;
+  if (filter.reply_source && flow.reply_source.ip != *filter.reply_source) return false;
+  return !filter.matches || filter.matches(flow);
+}
+
+Result<std::vector<Victim>> find_victims(Socket& netfilter, const FlowFilter& filter,
+                                         bool filtered) {
   std::vector<Victim> victims;
-  auto dumped = opened->dump(query, "list tracked connections", [&](const nlmsghdr& message) {
+  Message query = dump_request(filter, filtered);
+  MOTH_TRY(netfilter.dump(query, "list tracked connections", [&](const nlmsghdr& message) {
     if ((message.nlmsg_type >> 8) != NFNL_SUBSYS_CTNETLINK) return;
     std::size_t offset = NLMSG_LENGTH(sizeof(nfgenmsg));
     if (message.nlmsg_len < offset) return;
@@ -108,23 +148,39 @@ Result<std::size_t> delete_flows(const FlowFilter& filter) {
     if (!parse_tuple(parts[CTA_TUPLE_ORIG], original) ||
         !parse_tuple(parts[CTA_TUPLE_REPLY], reply))
       return;
-    if (filter.protocol && original.protocol != static_cast<std::uint8_t>(*filter.protocol)) return;
     Flow flow{static_cast<Protocol>(original.protocol), original.source, original.destination,
               reply.source, reply.destination};
-    if (filter.matches && !filter.matches(flow)) return;
+    if (!wanted(filter, flow)) return;
     Victim victim;
     const nlattr* tuple = parts[CTA_TUPLE_ORIG];
     victim.original.assign(data(tuple), data(tuple) + size(tuple));
     if (const nlattr* id = parts[CTA_ID]) victim.id.assign(data(id), data(id) + size(id));
     victims.push_back(std::move(victim));
-  });
-  if (!dumped) {
-    int error = dumped.error().os_errno;
-    if (error == EOPNOTSUPP || error == EINVAL || error == ENOENT) return 0;
-    return fail(std::move(dumped).error());
+  }));
+  return victims;
+}
+
+bool unsupported(const Error& error) {
+  return error.os_errno == EOPNOTSUPP || error.os_errno == EINVAL || error.os_errno == ENOENT;
+}
+
+}  // namespace
+
+Result<std::size_t> delete_flows(const FlowFilter& filter) {
+  auto opened = Socket::open(NETLINK_NETFILTER);
+  if (!opened) {
+    // A kernel without netfilter netlink has no table either.
+    if (opened.error().os_errno == EPROTONOSUPPORT) return 0;
+    return fail(std::move(opened).error());
+  }
+  auto victims = find_victims(*opened, filter, true);
+  if (!victims && unsupported(victims.error())) victims = find_victims(*opened, filter, false);
+  if (!victims) {
+    if (unsupported(victims.error())) return 0;
+    return fail(std::move(victims).error());
   }
   std::size_t deleted = 0;
-  for (const Victim& victim : victims) {
+  for (const Victim& victim : *victims) {
     Message message(kDelete, 0, sizeof(nfgenmsg));
     message.header<nfgenmsg>()->nfgen_family = AF_INET;
     message.put(CTA_TUPLE_ORIG | NLA_F_NESTED, victim.original.data(), victim.original.size());
@@ -140,12 +196,12 @@ Result<std::size_t> delete_flows(const FlowFilter& filter) {
 }
 
 Result<std::size_t> delete_flows_of(Ipv4 address) {
-  return delete_flows({std::nullopt, [address](const Flow& flow) {
-                         return flow.original_source.ip == address ||
-                                flow.original_destination.ip == address ||
-                                flow.reply_source.ip == address ||
-                                flow.reply_destination.ip == address;
-                       }});
+  FlowFilter begun, served;
+  begun.original_source = address;
+  served.reply_source = address;
+  MOTH_ASSIGN(std::size_t first, delete_flows(begun));
+  MOTH_ASSIGN(std::size_t second, delete_flows(served));
+  return first + second;
 }
 
 }  // namespace moth::network::netlink

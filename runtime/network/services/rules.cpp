@@ -88,6 +88,15 @@ std::vector<SocketAddress> arrange(const std::vector<SocketAddress>& old,
   return slots;
 }
 
+// Flows may point to endpoints that are gone, or, from the time before there were any, to nowhere.
+bool may_leave_flows(const Applied* before, const Applied* after) {
+  if (!before || before->slots.empty() || !after) return true;
+  return std::any_of(
+      before->slots.begin(), before->slots.end(), [&](const SocketAddress& endpoint) {
+        return std::find(after->slots.begin(), after->slots.end(), endpoint) == after->slots.end();
+      });
+}
+
 }  // namespace
 
 const char* const kRulesLayout = "layout_1";
@@ -257,8 +266,7 @@ Transaction RuleSet::Impl::apply(std::set<Frontend> frontends, Batch& batch) {
       after->slots = arrange(before && !before->sticky() ? before->slots : none, after->slots);
     }
     change(frontend, before, after ? &*after : nullptr, batch);
-    bool moved = !before || !after || before->slots != after->slots;
-    if (moved && frontend.protocol == Protocol::kUdp)
+    if (frontend.protocol == Protocol::kUdp && may_leave_flows(before, after ? &*after : nullptr))
       transaction.udp.push_back({frontend, after ? after->slots : std::vector<SocketAddress>()});
     if (before) reference(*before, -1, references);
     if (after) reference(*after, 1, references);

@@ -42,8 +42,8 @@ struct RulesConfig {
 // One atomic change.
 struct Transaction {
   std::string text;  // nft commands; empty: nothing to do
-  // UDP frontends whose endpoints changed, with the endpoints that now serve them: flows to others
-  // must be forgotten.
+  // UDP frontends that lost an endpoint or got their first, with the endpoints that now serve them:
+  // flows to others must be forgotten.
   std::vector<std::pair<Frontend, std::vector<SocketAddress>>> udp;
   bool empty() const { return text.empty(); }
 };

@@ -42,7 +42,10 @@ Result<> forget_udp(const Transaction& transaction) {
       if (endpoint == flow.reply_source) return false;
     return true;
   };
-  auto deleted = netlink::delete_flows({Protocol::kUdp, stale});
+  netlink::FlowFilter filter;
+  filter.protocol = Protocol::kUdp;
+  filter.matches = stale;
+  auto deleted = netlink::delete_flows(filter);
   if (!deleted) return fail(std::move(deleted).error());
   return {};
 }

@@ -154,6 +154,9 @@ TEST(RuleSet, UdpChangesAreReportedForConntrack) {
   service.ports[0].protocol = Protocol::kUdp;
   rules.set(service);
   EXPECT_EQ(rules.full_load({}).udp.size(), 1u);
+  service.ports[0].endpoints = {pod(2), pod(3), pod(4)};
+  rules.set(service);
+  EXPECT_TRUE(rules.flush().udp.empty()) << "a new endpoint takes no flow away";
   rules.set(web({pod(3)}));  // the UDP port becomes a TCP port
   Transaction transaction = rules.flush();
   ASSERT_EQ(transaction.udp.size(), 1u);
