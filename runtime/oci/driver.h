@@ -42,6 +42,8 @@ class Driver final : public Runtime {
 
  private:
   struct State;
+  static Task<void> remove_in_background(std::shared_ptr<State> state, std::string id,
+                                         std::string bundle, std::string cgroups_path);
   explicit Driver(std::shared_ptr<State> state);
   std::shared_ptr<State> state_;
 };

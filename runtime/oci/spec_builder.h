@@ -7,6 +7,7 @@
 
 #include "api/base/json_fwd.h"
 #include "api/base/result.h"
+#include "runtime/cgroups/layout.h"
 #include "runtime/oci/container_config.h"
 #include "runtime/os/kernel_features.h"
 
@@ -19,8 +20,14 @@ struct HostFacts {
   bool cgroup_v2_only = false;  // "unified" settings may be used
   bool apparmor = false, selinux = false;
   bool cgroup_namespace = true;
+  bool swap_accounting = true;  // the memory controller counts swap
 };
-HostFacts host_facts(const os::KernelFeatures& features);
+HostFacts host_facts(const os::KernelFeatures& features, const cgroups::Layout& layout);
+
+// Fills type, numbers, mode and owner of devices from their host paths; a folder stands for all
+// nodes in it. A privileged container gets every node of /dev. Reads the machine; NotFound names
+// the device.
+Result<void> resolve_devices(ContainerConfig& config);
 
 // Invalid names the member: no args, no cgroups path, a relative mount, an unknown capability.
 Result<Json> build_spec(const ContainerConfig& config, const HostFacts& host);

@@ -5,6 +5,7 @@
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -13,6 +14,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <csignal>
 #include <memory>
+#include <optional>
 
 #include "fmt/format.h"
 #include "runtime/os/pidfd.h"
@@ -159,6 +161,20 @@ Task<Result<std::string>> run_checked(std::vector<std::string> argv, RunLimits l
     co_return fail(Error::of(Reason::kInternalError, fmt::format("{}: {}", name, why)));
   }
   co_return std::move(result->out);
+}
+
+Result<RunResult> run_blocking(std::vector<std::string> argv, RunLimits limits) {
+  SpawnOptions options;
+  options.argv = std::move(argv);
+  asio::io_context context{1};
+  std::optional<Result<RunResult>> result;
+  asio::co_spawn(context, run_on_strand(std::move(options), limits, {}),
+                 [&](const std::exception_ptr& thrown, Result<RunResult> got) {
+                   if (!thrown) result.emplace(std::move(got));
+                 });
+  context.run();
+  if (result) return *std::move(result);
+  return fail(Error::internal("a subprocess could not be waited for"));
 }
 
 }  // namespace moth::os

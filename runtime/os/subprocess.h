@@ -107,6 +107,9 @@ Task<Result<RunResult>> run(SpawnOptions options, RunLimits limits = {}, std::st
 // The same for callers that need success: an Error with the last line of stderr otherwise.
 Task<Result<std::string>> run_checked(std::vector<std::string> argv, RunLimits limits = {});
 
+// The same without an executor: blocks the calling thread. For start-up and tests.
+Result<RunResult> run_blocking(std::vector<std::string> argv, RunLimits limits = {});
+
 // Absolute path of an executable, searched as a shell would; NotFound names the program.
 Result<std::string> find_program(const std::string& name);
 
