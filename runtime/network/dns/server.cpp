@@ -361,9 +361,7 @@ void DnsServer::load(std::vector<ServiceRecord> records) {
 
 void DnsServer::set_upstreams(std::vector<SocketAddress> upstreams) {
   asio::post(impl_->io, [impl = impl_, upstreams = std::move(upstreams)]() mutable {
-    std::erase_if(upstreams, [&](const SocketAddress& server) {
-      return server.ip == impl->options.listen.ip;
-    });
+    std::erase(upstreams, impl->options.listen);
     impl->options.upstreams = std::move(upstreams);
     impl->cache.clear();
   });
