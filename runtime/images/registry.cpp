@@ -213,7 +213,8 @@ Task<Result<http::ResponseStream>> RegistryClient::State::send(Session& session,
       std::swap(plain, session.endpoint);
       request.url = "http://" + request.url.substr(8);
       auto again = co_await send_once(session, request);
-      if (again) {
+      // 400 is what a TLS server answers to plain http: then the first error is the one to tell.
+      if (again && again->status() != 400) {
         response = std::move(again);
       } else {
         session.endpoint = plain;

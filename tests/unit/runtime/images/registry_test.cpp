@@ -11,6 +11,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 
+#include "api/base/await_on.h"
 #include "api/http/server.h"
 #include "runtime/images/digest.h"
 #include "runtime/images/service.h"
@@ -42,7 +43,8 @@ class RegistryProcess {
                                            dir / "storage", port_, extra));
     pid_ = ::fork();
     if (pid_ == 0) {
-      if (!::freopen("/dev/null", "w", stdout) || !::freopen("/dev/null", "w", stderr)) ::_exit(126);
+      if (!::freopen("/dev/null", "w", stdout) || !::freopen("/dev/null", "w", stderr))
+        ::_exit(126);
       ::execlp("docker-registry", "docker-registry", "serve", config.c_str(), nullptr);
       ::_exit(127);
     }
@@ -86,8 +88,8 @@ class RegistryTest : public ::testing::Test {
 
   void push(const std::string& target, const std::string& flags) {
     ASSERT_EQ(testing::shell(fmt::format(
-                  "skopeo --insecure-policy copy -q {} docker-archive:{} docker://{} >{} 2>&1", flags,
-                  dir_ / "image.tar", target, dir_ / "skopeo.log")),
+                  "skopeo --insecure-policy copy -q {} docker-archive:{} docker://{} >{} 2>&1",
+                  flags, dir_ / "image.tar", target, dir_ / "skopeo.log")),
               0)
         << testing::read_all(dir_ / "skopeo.log");
   }
@@ -125,10 +127,10 @@ class RegistryTest : public ::testing::Test {
   std::string htpasswd() {
     std::string file = dir_ / "htpasswd";
     // user "joe", password "secret", bcrypt
-    testing::write_all(file,
-                       testing::shell_output("htpasswd -Bbn joe secret 2>/dev/null || python3 -c \"import "
-                                             "crypt;print('joe:'+crypt.crypt('secret',crypt.mksalt("
-                                             "crypt.METHOD_BLOWFISH,rounds=16)).replace('$2b$','$2y$'))\""));
+    testing::write_all(
+        file, testing::shell_output("htpasswd -Bbn joe secret 2>/dev/null || python3 -c \"import "
+                                    "crypt;print('joe:'+crypt.crypt('secret',crypt.mksalt("
+                                    "crypt.METHOD_BLOWFISH,rounds=16)).replace('$2b$','$2y$'))\""));
     return fmt::format("auth:\n  htpasswd:\n    realm: test\n    path: {}\n", file);
   }
 
@@ -199,10 +201,11 @@ TEST_F(RegistryTest, SignsIn) {
   open();
   std::string name = registry.host() + "/app:v1";
   EXPECT_NE(error_of(name).find("no basic auth credentials"), std::string::npos) << error_of(name);
-  std::string wrong = error_of(name, PullPolicy::kIfNotPresent,
-                               keyring(registry.host(), "joe", "wrong"));
-  EXPECT_NE(wrong.find("pull access denied, repository does not exist or may require authorization"),
-            std::string::npos)
+  std::string wrong =
+      error_of(name, PullPolicy::kIfNotPresent, keyring(registry.host(), "joe", "wrong"));
+  EXPECT_NE(
+      wrong.find("pull access denied, repository does not exist or may require authorization"),
+      std::string::npos)
       << wrong;
   auto right = ensure(name, PullPolicy::kIfNotPresent, keyring(registry.host(), "joe", "secret"));
   ASSERT_TRUE(right) << right.error().message;
@@ -215,12 +218,13 @@ TEST_F(RegistryTest, SignsIn) {
 }
 
 TEST_F(RegistryTest, TrustsTheRegistrysOwnAuthority) {
-  ASSERT_EQ(testing::shell(fmt::format(
-                "cd {} && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 "
-                "-subj /CN=test -addext subjectAltName=IP:127.0.0.1 -keyout key.pem -out cert.pem "
-                ">/dev/null 2>&1",
-                dir_.path())),
-            0);
+  ASSERT_EQ(
+      testing::shell(fmt::format(
+          "cd {} && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 "
+          "-subj /CN=test -addext subjectAltName=IP:127.0.0.1 -keyout key.pem -out cert.pem "
+          ">/dev/null 2>&1",
+          dir_.path())),
+      0);
   RegistryProcess registry(dir_, fmt::format("  tls:\n    certificate: {}\n    key: {}\n",
                                              dir_ / "cert.pem", dir_ / "key.pem"));
   push(registry.host() + "/app:v1", "--dest-tls-verify=false");
@@ -272,18 +276,14 @@ class FaultyRegistry {
     }
     config_ = R"({"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":[")" +
               diff.finish() + R"("]}})";
-    manifest_ = fmt::format(R"({{"schemaVersion":2,"config":{{"mediaType":"c","digest":"{}","size":{}}},)"
-                            R"("layers":[{{"mediaType":"l","digest":"{}","size":{}}}]}})",
-                            sha256_digest(config_), config_.size(), sha256_digest(layer_),
-                            layer_.size());
-    server_ = std::make_unique<http::Server>(
-        loop.executors().io(), [this](http::Exchange& exchange) { return answer(exchange); });
-    auto listening = server_->listen_tcp("127.0.0.1", 0);
-    port_ = listening ? *listening : std::uint16_t{0};
-    server_->start();
+    manifest_ =
+        fmt::format(R"({{"schemaVersion":2,"config":{{"mediaType":"c","digest":"{}","size":{}}},)"
+                    R"("layers":[{{"mediaType":"l","digest":"{}","size":{}}}]}})",
+                    sha256_digest(config_), config_.size(), sha256_digest(layer_), layer_.size());
+    loop.run([this] { return await_on(loop_.executors().io(), start()); });
   }
   ~FaultyRegistry() {
-    loop_.run([this] { return server_->stop(); });
+    loop_.run([this] { return await_on(loop_.executors().io(), server_->stop()); });
   }
   std::string host() const { return fmt::format("127.0.0.1:{}", port_); }
 
@@ -306,6 +306,16 @@ class FaultyRegistry {
       c = static_cast<char>(state);
     }
     return bytes;
+  }
+
+  // The server lives on the io executor.
+  Task<void> start() {
+    server_ = std::make_unique<http::Server>(
+        loop_.executors().io(), [this](http::Exchange& exchange) { return answer(exchange); });
+    auto listening = server_->listen_tcp("127.0.0.1", 0);
+    port_ = listening ? *listening : std::uint16_t{0};
+    server_->start();
+    co_return;
   }
 
   Task<void> answer(http::Exchange& exchange) {
