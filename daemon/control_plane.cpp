@@ -1,8 +1,26 @@
 #include "daemon/control_plane.h"
 
+#include "api/client/event_recorder.h"
+#include "daemon/controllers/endpoints/endpoints_controller.h"
 #include "daemon/controllers/framework/controller.h"
+#include "daemon/controllers/namespace/namespace_controller.h"
+#include "daemon/controllers/serviceaccount/serviceaccount_controller.h"
+#include "scheduler/scheduler.h"
 
 namespace moth {
+namespace {
+
+// A part of the control plane with its own user and its own events.
+struct Identity {
+  Identity(Executors& executors, Clock& clock, server::Pipeline& pipeline,
+           const std::string& component)
+      : client(pipeline, "system:serviceaccount:kube-system:" + component),
+        events(executors.control(), clock, client, system_random(), {component, ""}) {}
+  LocalClient client;
+  client::ClientEventRecorder events;
+};
+
+}  // namespace
 
 struct ControlPlane::Impl {
   Executors& executors;
@@ -10,12 +28,28 @@ struct ControlPlane::Impl {
   server::Pipeline& pipeline;
   LocalReader& reader;
   client::NodeApi* node = nullptr;
+  std::vector<std::unique_ptr<Identity>> identities;
   std::vector<std::unique_ptr<controllers::ControllerRunner>> runners;
+  std::unique_ptr<scheduler::Scheduler> scheduler;
+
+  Identity& identity(const std::string& component) {
+    return *identities.emplace_back(
+        std::make_unique<Identity>(executors, clock, pipeline, component));
+  }
+  controllers::ControllerContext context(const std::string& component) {
+    Identity& who = identity(component);
+    return {executors.control(), clock, reader, reader, who.client, who.events};
+  }
+  void run(std::unique_ptr<controllers::Controller> controller) {
+    runners.push_back(std::make_unique<controllers::ControllerRunner>(executors.control(), clock,
+                                                                      std::move(controller)));
+    runners.back()->start();
+  }
 };
 
 ControlPlane::ControlPlane(Executors& executors, Clock& clock, server::Pipeline& pipeline,
                            LocalReader& reader)
-    : impl_(new Impl{executors, clock, pipeline, reader, nullptr, {}}) {}
+    : impl_(new Impl{executors, clock, pipeline, reader, nullptr, {}, {}, nullptr}) {}
 
 ControlPlane::~ControlPlane() = default;
 
@@ -24,11 +58,21 @@ void ControlPlane::use_node(client::NodeApi* node) {
 }
 
 void ControlPlane::start() {
-  for (auto& runner : impl_->runners) runner->start();
+  Impl& it = *impl_;
+  it.run(controllers::make_serviceaccount_controller(it.context("service-account-controller")));
+  it.run(controllers::make_namespace_controller(it.context("namespace-controller"),
+                                                it.pipeline.registry()));
+  it.run(controllers::make_endpoints_controller(it.context("endpointslice-controller")));
+  Identity& who = it.identity("default-scheduler");
+  it.scheduler = std::make_unique<scheduler::Scheduler>(it.executors.control(), it.clock, it.reader,
+                                                        who.client, who.events);
+  it.scheduler->start();
 }
 
 Task<void> ControlPlane::stop() {
+  if (impl_->scheduler) co_await impl_->scheduler->stop();
   for (auto it = impl_->runners.rbegin(); it != impl_->runners.rend(); ++it) co_await (*it)->stop();
+  for (auto& identity : impl_->identities) co_await identity->events.stop();
 }
 
 }  // namespace moth

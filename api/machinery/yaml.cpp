@@ -6,6 +6,7 @@
 #include <yaml-cpp/mark.h>
 #include <yaml-cpp/parser.h>
 
+#include <algorithm>
 #include <optional>
 #include <set>
 #include <sstream>
@@ -55,6 +56,10 @@ class DocumentBuilder final : public YAML::EventHandler {
   }
 
   void OnDocumentStart(const YAML::Mark& mark) override {
+    if (seen_any_ && !is_document_start(mark)) {
+      refuse(mark, "did not find expected <document start>");
+    }
+    seen_any_ = true;
     current_ = YamlDocument{};
     current_.line = mark.line + 1;
     has_root_ = false;
@@ -151,6 +156,15 @@ class DocumentBuilder final : public YAML::EventHandler {
 
   bool expects_key() const {
     return !frames_.empty() && frames_.back().value.is_object() && !frames_.back().has_key;
+  }
+
+  // The parser takes what it cannot continue with for a document of its own, over and over if need
+  // be.
+  bool is_document_start(const YAML::Mark& mark) const {
+    auto at = static_cast<std::size_t>(mark.pos);
+    if (text_.substr(std::min(at, text_.size())).starts_with("---")) return true;
+    auto before = text_.substr(0, at).find_last_not_of(" \t\r\n");
+    return before != std::string_view::npos && text_.substr(0, before + 1).ends_with("\n...");
   }
 
   std::optional<std::size_t> end_of_plain(const YAML::Mark& mark, const std::string& value) const {
@@ -269,6 +283,7 @@ class DocumentBuilder final : public YAML::EventHandler {
   std::optional<YAML::Mark> last_quoted_;
   YamlDocument current_;
   bool has_root_ = false;
+  bool seen_any_ = false;
   std::vector<Frame> frames_;
   std::vector<Anchor> anchors_;
 };
