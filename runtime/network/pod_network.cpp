@@ -17,6 +17,7 @@ namespace {
 constexpr Ipv4 kGateway = Ipv4::of(169, 254, 1, 1);
 constexpr const char* kPodInterface = "eth0";
 constexpr int kDefaultMtu = 1500;
+constexpr std::size_t kMaxReleased = 64;
 
 // Both ends have addresses known beforehand, so each can be told the other's as a permanent
 // neighbour: no ARP, no proxy_arp, and no first packet that waits for an answer.
@@ -149,6 +150,7 @@ Result<Attached> PodNetwork::attach(std::string_view pod_uid, Ipv4 ip) {
                  log::field("ip", ip.text()));
     MOTH_TRY(netns_.remove(pod_uid));
   }
+  forget_flows_before_reuse(ip);
   MOTH_ASSIGN(int mtu, choose_mtu(host, config_.mtu));
   auto made = [&]() -> Result<> {
     auto created = netns_.create(pod_uid, [&]() -> Result<> {
@@ -177,10 +179,36 @@ Result<std::string> PodNetwork::create_isolated(std::string_view name) {
 
 Result<> PodNetwork::detach(std::string_view pod_uid, Ipv4 ip) {
   MOTH_TRY(netns_.remove(pod_uid));
-  if (auto forgotten = netlink::delete_flows_of(ip); !forgotten)
-    log::warning("the connections of a pod that ended could not be forgotten",
-                 log::field("pod", pod_uid), log::field("error", forgotten.error().message));
+  std::set<Ipv4> due;
+  {
+    std::lock_guard lock(mutex_);
+    released_.insert(ip);
+    if (released_.size() >= kMaxReleased) due.swap(released_);
+  }
+  if (!due.empty()) forget_flows(due);
   return {};
+}
+
+void PodNetwork::forget_flows_before_reuse(Ipv4 ip) {
+  std::set<Ipv4> due;
+  {
+    std::lock_guard lock(mutex_);
+    if (released_.count(ip)) due.swap(released_);
+  }
+  if (!due.empty()) forget_flows(due);
+}
+
+void PodNetwork::forget_flows(const std::set<Ipv4>& addresses) {
+  auto count = read_sysctl("net/netfilter/nf_conntrack_count");
+  if (!count || *count == "0") return;
+  netlink::FlowFilter filter;
+  filter.matches = [&](const netlink::Flow& flow) {
+    return addresses.count(flow.original_source.ip) > 0 ||
+           addresses.count(flow.reply_source.ip) > 0;
+  };
+  if (auto forgotten = netlink::delete_flows(filter); !forgotten)
+    log::warning("the connections of former pods could not be forgotten",
+                 log::field("error", forgotten.error().message));
 }
 
 Result<std::vector<std::string>> PodNetwork::list() const {

@@ -6,6 +6,8 @@
 //
 // Methods block 1-2 ms: call them on `blocking`. Thread-safe for different pods. State lives in the
 // kernel alone: after a restart attach() finds and completes what exists.
+#include <mutex>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,8 +34,9 @@ class PodNetwork {
   // A namespace for a pod whose network is the host's is never needed; this one gives a pod with
   // no address at all (only lo), for tests and sandboxed builds.
   Result<std::string> create_isolated(std::string_view name);
-  // Unmounts the namespace (the kernel removes veth and route) and forgets the flows of `ip`.
-  // Missing: success.
+  // Unmounts the namespace; the kernel removes veth and route. Missing: success. The tracked
+  // connections of `ip` are forgotten before another pod gets it, many pods at a time (finding them
+  // takes the kernel 10-30 ms).
   Result<> detach(std::string_view pod_uid, Ipv4 ip);
   // The pods that have a namespace, e.g. to find those to clean up after a restart.
   Result<std::vector<std::string>> list() const;
@@ -44,8 +47,13 @@ class PodNetwork {
   std::string netns_path(std::string_view pod_uid) const { return netns_.path(pod_uid); }
 
  private:
+  void forget_flows_before_reuse(Ipv4 ip);
+  void forget_flows(const std::set<Ipv4>& addresses);
+
   NetworkConfig config_;
   NetnsDirectory netns_;
+  std::mutex mutex_;
+  std::set<Ipv4> released_;  // addresses of former pods whose flows are still tracked
 };
 
 }  // namespace moth::network

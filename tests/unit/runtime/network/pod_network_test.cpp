@@ -6,6 +6,7 @@
 #include <chrono>
 #include <filesystem>
 
+#include "runtime/network/netlink/conntrack.h"
 #include "tests/unit/runtime/network/net_lab.h"
 
 namespace moth::network {
@@ -138,6 +139,37 @@ TEST(PodNetwork, DetachRemovesTheLinkAndDeadAddressesAreUnreachable) {
     // The same uid may come again at once.
     ASSERT_TRUE(machine.pods.attach(kUidB, kPodB));
     EXPECT_TRUE(machine.pods.complete(kUidB, kPodB));
+  });
+}
+
+TEST(PodNetwork, ANewPodIsNotHauntedByTheConnectionsOfItsAddress) {
+  in_lab([] {
+    Machine machine;
+    ASSERT_EQ(std::system("nft add table ip t && nft add chain ip t c '{ type filter hook forward "
+                          "priority 0; }' && "
+                          "nft add rule ip t c ct state new accept"),
+              0);
+    auto a = machine.pods.attach(kUidA, kPodA);
+    auto b = machine.pods.attach(kUidB, kPodB);
+    ASSERT_TRUE(a && b);
+    {
+      EchoServer server("b", b->netns_path, Protocol::kTcp, 80);
+      EXPECT_EQ(ask(a->netns_path, Protocol::kTcp, {kPodB, 80}), "b 10.244.0.5");
+    }
+    auto flows_to_b = [] {
+      std::size_t found = 0;
+      netlink::FlowFilter filter;
+      filter.matches = [&](const netlink::Flow& flow) {
+        found += flow.original_destination.ip == kPodB ? 1 : 0;
+        return false;
+      };
+      EXPECT_TRUE(netlink::delete_flows(filter));
+      return found;
+    };
+    EXPECT_EQ(flows_to_b(), 1u);
+    ASSERT_TRUE(machine.pods.detach(kUidB, kPodB));
+    ASSERT_TRUE(machine.pods.attach("cccccccc-0000-4000-8000-000000000003", kPodB));
+    EXPECT_EQ(flows_to_b(), 0u);
   });
 }
 
