@@ -17,6 +17,8 @@ struct LoadOptions {
   std::string name;
   Platform platform;
   std::uint64_t max_bytes = 64ULL << 30;
+  // Whether the manifest's digest becomes a name of the image (name@digest).
+  bool keep_digest = true;
   // Chain ids of the archive's stack that are present under another one (see build.h).
   std::map<std::string, std::string> layer_aliases;
 };

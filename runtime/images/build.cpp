@@ -105,6 +105,7 @@ struct Builder::State {
                                    LineSink lines);
   Task<Result<void>> import_base(std::string reference, ImagePtr image, LineSink lines);
   Task<Result<void>> import_image(ImagePtr image, LineSink lines);
+  Result<ImagePtr> tag_all(const std::string& id, const std::vector<std::string>& tags);
   Task<Result<ImagePtr>> collect(std::string built_id, const BuildRequest& request);
   Task<Result<ImagePtr>> build(BuildRequest request, LineSink lines, EnsureBase ensure);
   Json read_json(const std::string& name) const;
@@ -302,9 +303,24 @@ Task<Result<void>> Builder::State::import_base(std::string reference, ImagePtr i
   co_return Result<void>();
 }
 
+// All names on one image.
+Result<ImagePtr> Builder::State::tag_all(const std::string& id,
+                                         const std::vector<std::string>& tags) {
+  ImagePtr image;
+  for (const std::string& tag : tags) {
+    MOTH_ASSIGN(Reference reference, parse_reference(tag));
+    MOTH_ASSIGN(image, store.tag(id, reference.canonical()));
+  }
+  return image;
+}
+
 // Takes the built image over. Layers that our store has need not be written out again: an empty
 // file in their place makes buildah skip them, and the loader never opens them.
 Task<Result<ImagePtr>> Builder::State::collect(std::string built_id, const BuildRequest& request) {
+  // The same steps gave the same image as before: nothing is to be copied.
+  if (ImagePtr known = store.find(built_id); known && known->id == built_id) {
+    co_return co_await call_on(blocking, [&] { return tag_all(built_id, request.tags); });
+  }
   std::string layout = path("tmp/export");
   auto inspected = co_await run({"inspect", "--type", "image", built_id});
   if (!inspected) co_return fail(std::move(inspected).error());
@@ -340,16 +356,12 @@ Task<Result<ImagePtr>> Builder::State::collect(std::string built_id, const Build
   MOTH_CO_TRY(co_await run({"push", "--signature-policy", path("policy.json"), "--quiet",
                             "--disable-compression", built_id, "oci:" + layout}));
   load.name = request.tags.front();
+  load.keep_digest = false;  // the stand-ins' sizes are in the manifest
   auto loaded = co_await call_on(blocking, [&]() -> Result<ImagePtr> {
     MOTH_ASSIGN(std::vector<Loaded> images, load_layout(store, layout, load));
     MOTH_TRY(os::remove_tree(layout));
     if (images.size() != 1) return fail(Error::internal("buildah exported no image"));
-    ImagePtr image = images.front().image;
-    for (std::size_t i = 1; i < request.tags.size(); ++i) {
-      MOTH_ASSIGN(Reference reference, parse_reference(request.tags[i]));
-      MOTH_ASSIGN(image, store.tag(image->id, reference.canonical()));
-    }
-    return image;
+    return tag_all(images.front().image->id, request.tags);
   });
   co_return loaded;
 }

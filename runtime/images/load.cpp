@@ -270,7 +270,7 @@ Result<std::vector<Loaded>> load_members(Store& store, const Members& members,
     entry.image.layers = std::move(chain);
     entry.image.local = true;
     entry.names = std::move(image.names);
-    entry.manifest_digest = std::move(image.manifest_digest);
+    if (options.keep_digest) entry.manifest_digest = std::move(image.manifest_digest);
   }
   std::vector<Loaded> loaded;
   for (Ready& entry : ready) {
