@@ -52,10 +52,24 @@ class NodeContainerFactory final : public ContainerFactory {
   struct Plan;
   struct Prepared;
   images::Keyring pull_secrets(const PodContext& pod);
+  resources::ResourceList node_allocatable() const;
+  Result<EnvOutput> environment(const PodContext& pod, const resources::Container& container) const;
   tl::expected<Plan, FactoryError> plan(const PodContext& pod,
                                         const resources::Container& container,
                                         const PulledImage& image, int attempt);
-  resources::ResourceList node_allocatable() const;
+  Result<> plan_mounts(const PodContext& pod, const resources::Container& container,
+                       const EnvList& env, Plan& plan) const;
+  static tl::expected<Prepared, FactoryError> prepare_files(const Plan& plan,
+                                                            const resources::Container& container,
+                                                            const std::string& rootfs);
+  tl::expected<oci::CreateRequest, FactoryError> assemble(const PodContext& pod,
+                                                          const resources::Container& container,
+                                                          const Plan& plan,
+                                                          const Prepared& prepared,
+                                                          const std::string& rootfs);
+  std::string subpaths_of(const std::string& pod_uid, const std::string& container,
+                          int attempt) const;
+  static Result<> drop_subpaths(const std::string& folder);
   Task<void> undo(std::string id, std::string subpaths);
 
   Executors& executors_;
