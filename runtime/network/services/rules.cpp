@@ -88,6 +88,11 @@ std::vector<SocketAddress> arrange(const std::vector<SocketAddress>& old,
   return slots;
 }
 
+// DNAT of loopback addresses would need route_localnet, which opens them to the network.
+bool served_by_listener(const Frontend& frontend) {
+  return frontend.address && frontend.address->is_loopback();
+}
+
 // Flows may point to endpoints that are gone, or, from the time before there were any, to nowhere.
 bool may_leave_flows(const Applied* before, const Applied* after) {
   if (!before || before->slots.empty() || !after) return true;
@@ -168,6 +173,7 @@ std::optional<Applied> RuleSet::Impl::wanted(const Frontend& frontend) const {
 
 void RuleSet::Impl::change_slots(const Frontend& frontend, const Applied* before,
                                  const Applied* after, Batch& batch) {
+  if (served_by_listener(frontend)) return;
   static const std::vector<SocketAddress> none;
   const auto& old_slots = before && !before->sticky() ? before->slots : none;
   const auto& new_slots = after && !after->sticky() ? after->slots : none;
@@ -184,7 +190,7 @@ void RuleSet::Impl::change_slots(const Frontend& frontend, const Applied* before
 RuleSet::Impl::Place RuleSet::Impl::place(const Frontend& frontend, const Applied* state) const {
   std::string key = frontend_key(frontend);
   bool node_port = !frontend.address;
-  if (!state) return {};
+  if (!state || served_by_listener(frontend)) return {};
   if (state->slots.empty()) {
     // Addresses of the service range are refused without being listed.
     if (frontend.address && config.service_cidr.contains(*frontend.address)) return {};
@@ -388,12 +394,15 @@ std::vector<SocketAddress> RuleSet::endpoints(const Frontend& frontend) const {
 }
 
 std::vector<Frontend> RuleSet::local_frontends() const {
-  // Those without address sort first.
   std::vector<Frontend> result;
-  for (const auto& [frontend, list] : impl_->claims) {
-    if (frontend.address) break;
-    result.push_back(frontend);
-  }
+  // Those without address sort first.
+  auto at = impl_->claims.begin();
+  for (; at != impl_->claims.end() && !at->first.address; ++at) result.push_back(at->first);
+  Frontend first_loopback{Ipv4::of(127, 0, 0, 0), Protocol::kTcp, 0};
+  for (at = impl_->claims.lower_bound(first_loopback);
+       at != impl_->claims.end() && served_by_listener(at->first); ++at)
+    if (!impl_->claims.count({std::nullopt, at->first.protocol, at->first.port}))
+      result.push_back(at->first);
   return result;
 }
 

@@ -85,8 +85,8 @@ class RuleSet {
 
   // Endpoints that serve a frontend now (wanted state); empty when unknown.
   std::vector<SocketAddress> endpoints(const Frontend& frontend) const;
-  // TCP and UDP node and host ports without address, with endpoints or not: for the loopback
-  // listeners.
+  // Node and host ports of every address or of a loopback address, with endpoints or not: what the
+  // loopback listeners serve.
   std::vector<Frontend> local_frontends() const;
   std::size_t frontends() const;
 

@@ -133,6 +133,18 @@ TEST(RuleSet, TheFirstOwnerOfAFrontendKeepsIt) {
   EXPECT_EQ(rules.frontends(), 0u);
 }
 
+TEST(RuleSet, LoopbackHostPortsAreLeftToTheListeners) {
+  RuleSet rules(kConfig);
+  rules.full_load({});
+  const Ipv4 loopback = Ipv4::of(127, 0, 0, 1);
+  rules.set(HostPortSpec{"uid-1", {{loopback, Protocol::kTcp, 8080, pod(2)}}});
+  EXPECT_FALSE(has(rules.flush().text, "127.0.0.1"));
+  EXPECT_EQ(rules.local_frontends(), (std::vector<Frontend>{{loopback, Protocol::kTcp, 8080}}));
+  EXPECT_EQ(rules.endpoints(rules.local_frontends()[0]), std::vector<SocketAddress>{pod(2)});
+  rules.set(HostPortSpec{"uid-2", {{std::nullopt, Protocol::kTcp, 8080, pod(3)}}});
+  EXPECT_EQ(rules.local_frontends(), (std::vector<Frontend>{{std::nullopt, Protocol::kTcp, 8080}}));
+}
+
 TEST(RuleSet, WithdrawnEndpointsStayOutWhateverIsSet) {
   RuleSet rules(kConfig);
   rules.set(web({pod(2), pod(3)}));
