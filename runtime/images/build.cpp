@@ -185,6 +185,7 @@ Task<Result<std::string>> Builder::State::run(std::vector<std::string> arguments
   os::SpawnOptions options;
   options.argv = command(arguments);
   options.env = environment();
+  options.cwd = path("tmp");
   os::RunLimits limits;
   limits.max_output = 4 << 20;
   limits.timeout = std::chrono::minutes(10);
@@ -253,7 +254,7 @@ Result<void> Builder::State::write_json(const std::string& name, const Json& doc
 // Packs our image into an OCI layout and lets buildah copy it into its storage. Remembers which
 // layers of ours the packed ones are.
 Task<Result<void>> Builder::State::import_image(ImagePtr image, LineSink lines) {
-  std::string layout = path("tmp/import");
+  std::string layout = path("tmp/moth-import");
   if (lines) lines(fmt::format("preparing {}", image->image_id()));
   auto pin = store.pin(image->layers);
   auto packed = co_await call_on(blocking, [&]() -> Result<std::vector<std::string>> {
@@ -263,8 +264,9 @@ Task<Result<void>> Builder::State::import_image(ImagePtr image, LineSink lines) 
     return save_layout(store, std::make_shared<Image>(std::move(nameless)), layout);
   });
   if (!packed) co_return fail(std::move(packed).error());
-  auto output =
-      co_await run({"pull", "--signature-policy", path("policy.json"), "--quiet", "oci:" + layout});
+  // buildah names the image after the path as it is given, and refuses capitals in it.
+  auto output = co_await run(
+      {"pull", "--signature-policy", path("policy.json"), "--quiet", "oci:moth-import"});
   if (!output) co_return fail(std::move(output).error());
   std::string id = output->substr(0, output->find_first_of(" \n"));
   co_return co_await call_on(blocking, [&]() -> Result<void> {
@@ -321,7 +323,7 @@ Task<Result<ImagePtr>> Builder::State::collect(std::string built_id, const Build
   if (ImagePtr known = store.find(built_id); known && known->id == built_id) {
     co_return co_await call_on(blocking, [&] { return tag_all(built_id, request.tags); });
   }
-  std::string layout = path("tmp/export");
+  std::string layout = path("tmp/moth-export");
   auto inspected = co_await run({"inspect", "--type", "image", built_id});
   if (!inspected) co_return fail(std::move(inspected).error());
   std::vector<std::string> diff_ids;
@@ -354,7 +356,7 @@ Task<Result<ImagePtr>> Builder::State::collect(std::string built_id, const Build
   if (!prepared) co_return fail(std::move(prepared).error());
   LayerPin pin = store.pin(wanted);
   MOTH_CO_TRY(co_await run({"push", "--signature-policy", path("policy.json"), "--quiet",
-                            "--disable-compression", built_id, "oci:" + layout}));
+                            "--disable-compression", built_id, "oci:moth-export"}));
   load.name = request.tags.front();
   load.keep_digest = false;  // the stand-ins' sizes are in the manifest
   auto loaded = co_await call_on(blocking, [&]() -> Result<ImagePtr> {
