@@ -8,7 +8,7 @@
 
 #include "api/base/executors.h"
 #include "api/base/notifier.h"
-#include "harness.h"
+#include "tests/unit/api/http/harness.h"
 
 namespace moth::http {
 namespace {

@@ -7,7 +7,7 @@
 #include "api/base/json.h"
 #include "api/base/notifier.h"
 #include "api/http/gzip.h"
-#include "harness.h"
+#include "tests/unit/api/http/harness.h"
 
 namespace moth::http {
 namespace {

@@ -1,7 +1,7 @@
 #include "api/http/tls.h"
 
 #include "daemon/pki/certificates.h"
-#include "harness.h"
+#include "tests/unit/api/http/harness.h"
 
 namespace moth::http {
 namespace {

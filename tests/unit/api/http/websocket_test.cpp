@@ -1,7 +1,7 @@
 #include "api/http/websocket.h"
 
 #include "api/http/websocket_frame.h"
-#include "harness.h"
+#include "tests/unit/api/http/harness.h"
 
 namespace moth::http {
 namespace {
