@@ -28,6 +28,7 @@ inline bool has(const Json& object, std::string_view key) {
 
 // The member as an object, created when it is not given.
 inline Json& object_at(Json& object, const std::string& key) {
+  if (!object.is_object()) object = Json::object();
   Json& value = object[key];
   if (!value.is_object()) value = Json::object();
   return value;
@@ -56,18 +57,20 @@ void edit_items(Json& object, std::string_view key, Edit edit) {
   }
 }
 
-// Sets what is not given.
+// Sets what is not given. Nothing happens to what is no object.
 inline void default_to(Json& object, const std::string& key, Json value) {
-  if (!has(object, key)) object[key] = std::move(value);
+  if (object.is_object() && !has(object, key)) object[key] = std::move(value);
 }
 // The same where Go has a plain string or number, whose empty value is "not given".
 inline void default_text(Json& object, const std::string& key, std::string_view value) {
+  if (!object.is_object()) return;
   const Json* given = member(object, key);
   if (!given || (given->is_string() && given->get_ref<const std::string&>().empty())) {
     object[key] = value;
   }
 }
 inline void default_number(Json& object, const std::string& key, std::int64_t value) {
+  if (!object.is_object()) return;
   const Json* given = member(object, key);
   if (!given || (given->is_number_integer() && *given == 0)) object[key] = value;
 }

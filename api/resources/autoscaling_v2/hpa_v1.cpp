@@ -4,6 +4,7 @@
 #include "api/machinery/json_text.h"
 #include "api/resources/autoscaling_v2/hpa_rules.h"
 #include "api/resources/edit.h"
+#include "api/schema/decode.h"
 
 namespace moth::resources {
 namespace {
@@ -124,6 +125,23 @@ Json take_annotation(Json& object, const char* key) {
   return parsed.is_discarded() ? Json() : parsed;
 }
 
+// An annotation is a client's own text: what does not have the shape of its type is left out.
+bool has_shape(Json& value, std::string_view type_name) {
+  if (!value.is_object()) return false;
+  return schema::decode(schema::find_type(type_name), value).has_value();
+}
+
+// The metrics of an annotation in their v2 form. `current`: of a status.
+Json take_metrics(Json& object, const char* key, bool current) {
+  Json out = Json::array();
+  const char* type = current ? "autoscaling.v2.MetricStatus" : "autoscaling.v2.MetricSpec";
+  for (const Json& metric : take_annotation(object, key)) {
+    Json converted = metric_to_v2(metric, current);
+    if (has_shape(converted, type)) out.push_back(std::move(converted));
+  }
+  return out;
+}
+
 void put_annotation(Json& object, const char* key, const Json& value) {
   if (value.is_null() || value.empty()) return;
   object_at(object_at(object, "metadata"), "annotations")[key] = dump_json(value);
@@ -150,29 +168,29 @@ Json hpa_v1_to_v2(const Json& v1) {
   object["apiVersion"] = "autoscaling/v2";
   if (!object["metadata"].is_object()) object["metadata"] = Json::object();
   Json& spec = object_at(object, "spec");
-  Json metrics = Json::array();
-  for (const Json& metric : take_annotation(object, kMetrics)) {
-    metrics.push_back(metric_to_v2(metric, false));
-  }
+  Json metrics = take_metrics(object, kMetrics, false);
   if (Json percent = take(spec, "targetCPUUtilizationPercentage"); !percent.is_null()) {
     metrics.push_back(cpu_metric(percent, "target"));
   }
   if (!metrics.empty()) spec["metrics"] = std::move(metrics);
-  if (Json behavior = take_annotation(object, kBehavior); behavior.is_object()) {
+  Json behavior = take_annotation(object, kBehavior);
+  if (has_shape(behavior, "autoscaling.v2.HorizontalPodAutoscalerBehavior")) {
     spec["behavior"] = std::move(behavior);
   }
-  Json current = Json::array();
-  for (const Json& metric : take_annotation(object, kCurrentMetrics)) {
-    current.push_back(metric_to_v2(metric, true));
+  Json current = take_metrics(object, kCurrentMetrics, true);
+  Json conditions = Json::array();
+  for (Json condition : take_annotation(object, kConditions)) {
+    if (has_shape(condition, "autoscaling.v2.HorizontalPodAutoscalerCondition")) {
+      conditions.push_back(std::move(condition));
+    }
   }
-  Json conditions = take_annotation(object, kConditions);
   Json* status = member(object, "status");
   if (!status) return object;
   if (Json percent = take(*status, "currentCPUUtilizationPercentage"); !percent.is_null()) {
     current.push_back(cpu_metric(percent, "current"));
   }
   if (!current.empty()) (*status)["currentMetrics"] = std::move(current);
-  if (conditions.is_array()) (*status)["conditions"] = std::move(conditions);
+  if (!conditions.empty()) (*status)["conditions"] = std::move(conditions);
   return object;
 }
 

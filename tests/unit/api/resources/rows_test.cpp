@@ -178,6 +178,25 @@ status:
   EXPECT_EQ(v1.to_storage(old), v2);
 }
 
+TEST(ConversionTest, AutoscalersLeaveOutAnnotationsOfAnotherShape) {
+  const ResourceDef& v1 = *registry().find("autoscaling", "v1", "horizontalpodautoscalers");
+  for (const char* text : {"5", "[1]", "[{\"type\":\"Pods\",\"pods\":{\"metricName\":7}}]", "{",
+                           "{\"scaleUp\":{\"policies\":\"x\"}}"}) {
+    Json object = yaml(
+        "{apiVersion: autoscaling/v1, kind: HorizontalPodAutoscaler, metadata: {name: h}, spec: "
+        "{maxReplicas: 2, scaleTargetRef: {kind: K, name: w}}, status: {currentReplicas: 1, "
+        "desiredReplicas: 1}}");
+    for (const char* name : {"metrics", "behavior", "current-metrics", "conditions"}) {
+      object["metadata"]["annotations"][std::string("autoscaling.alpha.kubernetes.io/") + name] =
+          text;
+    }
+    Json converted = v1.to_storage(object);
+    EXPECT_EQ(decoded(converted), converted) << text;
+    EXPECT_FALSE(converted["spec"].contains("behavior")) << text;
+    EXPECT_FALSE(converted["metadata"].contains("annotations")) << text;
+  }
+}
+
 TEST(ConversionTest, EventsChangeNamesOnly) {
   const Json core = yaml(R"(
 apiVersion: v1
