@@ -118,6 +118,8 @@ TEST(Yaml, ReadsSeveralDocuments) {
   EXPECT_EQ(dump_json((*documents)[2].value), R"(["c"])");
   EXPECT_FALSE(parse_yaml("a: 1\n---\nb: 2\n"));
   EXPECT_TRUE(parse_yaml_documents("")->empty());
+  EXPECT_EQ(parse_yaml_documents("a: 1\r\n---\r\nb: 2\r\n")->size(), 2u);
+  EXPECT_EQ(parse_yaml_documents("a\n...\nb\n...\n")->size(), 2u);
 }
 
 TEST(Yaml, ReadsJsonStreams) {
@@ -155,6 +157,8 @@ TEST(Yaml, ErrorsSayWhere) {
       {"a: 'it''s\n", "yaml: line 1: found unexpected end of stream"},
       {"a: 1\nb", "yaml: line 2: could not find expected ':'"},
       {"a:\n  b: 1\n  c\n", "yaml: line 3: could not find expected ':'"},
+      {"\"a\" \"b\"\n", "yaml: line 1: did not find expected <document start>"},
+      {"&-:--\":\"move\",\"fro\",\"pat\":\"/b\"},{\"op\":\"aas:# czt \"x\"", "yaml: line 1: "},
       {"a: *x\n", "yaml: line 1: unknown anchor referenced"},
       {"a: @x\n", "yaml: line 1: "},
       {"a: &x [*x]\n", "yaml: line 1: an anchor's value contains itself"},
