@@ -7,6 +7,7 @@
 #include <libcgroup.h>
 #include <sys/stat.h>
 
+#include <cerrno>
 #include <memory>
 
 #include "fmt/format.h"
@@ -38,6 +39,11 @@ class LibcgroupWriter final : public GroupWriter {
   Result<void> create(const Hierarchy& hierarchy, const std::string& path) override {
     const std::string folder = hierarchy.mount_point + path;
     if (present(folder)) return {};
+    // It knows controllers alone, not the named hierarchy of systemd.
+    if (hierarchy.controllers.front().substr(0, 5) == "name=") {
+      if (::mkdir(folder.c_str(), 0755) == 0 || errno == EEXIST) return {};
+      return fail(Error::from_errno(errno, fmt::format("create cgroup {}", folder)));
+    }
     MOTH_ASSIGN(Group group, prepare(hierarchy, path));
     if (const int code = ::cgroup_create_cgroup(group.get(), 1); code != 0) {
       return fail(library_error(code, fmt::format("create cgroup {}", folder)));
