@@ -12,10 +12,10 @@
 #include <fstream>
 #include <sstream>
 
+#include "api/base/await_on.h"
 #include "api/base/log.h"
 #include "api/base/metrics.h"
 #include "api/base/notifier.h"
-#include "api/base/spawn.h"
 #include "api/base/task_scope.h"
 #include "api/base/version.h"
 #include "api/client/event_recorder.h"
@@ -79,6 +79,7 @@ struct Application::Impl {
   Task<Result<>> start();
   Task<void> stop();
   Task<void> main();
+  Task<Result<>> start_pipeline();
   Task<Result<>> start_control_plane();
   Task<Result<>> start_api();
   Task<Result<pki::Pki>> make_pki(pki::PkiOptions wanted);
@@ -157,8 +158,10 @@ Task<Result<>> Application::Impl::start() {
   MOTH_CO_ASSIGN(address, parse_host_port(config.listen));
   MOTH_CO_TRY(make_data_dir(config.data_dir));
   MOTH_CO_ASSIGN(registry, resources::make_registry());
+  MOTH_CO_TRY(co_await start_pipeline());
   if (config.stop_workloads) {
     MOTH_CO_ASSIGN(node, make_node_stack(config, executors, clock, metrics));
+    MOTH_CO_TRY(co_await node->start(*pipeline, *reader));
     co_return co_await node->stop_workloads();
   }
   MOTH_CO_TRY(co_await start_control_plane());
@@ -166,7 +169,7 @@ Task<Result<>> Application::Impl::start() {
   co_return Result<>{};
 }
 
-Task<Result<>> Application::Impl::start_control_plane() {
+Task<Result<>> Application::Impl::start_pipeline() {
   store::StoreOptions options;
   options.data_dir = config.data_dir;
   options.registry = registry.get();
@@ -189,6 +192,10 @@ Task<Result<>> Application::Impl::start_control_plane() {
   reader = std::make_unique<LocalReader>(*registry, *store);
   client = std::make_unique<LocalClient>(*pipeline, "system:moth");
 
+  co_return Result<>{};
+}
+
+Task<Result<>> Application::Impl::start_control_plane() {
   MOTH_CO_ASSIGN(std::string service_address, server::cidr_address(config.service_cidr, 1));
   std::string reachable =
       is_loopback(address.host) || address.host == "0.0.0.0" ? "" : address.host;
@@ -202,6 +209,10 @@ Task<Result<>> Application::Impl::start_control_plane() {
     control_plane->use_node(node->api());
   }
   control_plane->start();
+  if (node) {
+    co_await control_plane->endpoints_settled();
+    MOTH_CO_TRY(co_await node->start_services());
+  }
   co_return Result<>{};
 }
 
@@ -260,7 +271,7 @@ Task<Result<pki::Pki>> Application::Impl::make_pki(pki::PkiOptions wanted) {
 }
 
 Task<void> Application::Impl::stop() {
-  if (http) co_await spawn_on(executors.io(), http->stop());
+  if (http) co_await await_on(executors.io(), http->stop());
   if (control_plane) co_await control_plane->stop();
   if (node) co_await node->detach();
   scope.cancel();

@@ -3,6 +3,7 @@
 #include "api/client/event_recorder.h"
 #include "daemon/controllers/endpoints/endpoints_controller.h"
 #include "daemon/controllers/framework/controller.h"
+#include "daemon/controllers/garbagecollector/garbagecollector_controller.h"
 #include "daemon/controllers/namespace/namespace_controller.h"
 #include "daemon/controllers/serviceaccount/serviceaccount_controller.h"
 #include "scheduler/scheduler.h"
@@ -31,6 +32,7 @@ struct ControlPlane::Impl {
   std::vector<std::unique_ptr<Identity>> identities;
   std::vector<std::unique_ptr<controllers::ControllerRunner>> runners;
   std::unique_ptr<scheduler::Scheduler> scheduler;
+  controllers::ControllerRunner* endpoints = nullptr;
 
   Identity& identity(const std::string& component) {
     return *identities.emplace_back(
@@ -49,7 +51,7 @@ struct ControlPlane::Impl {
 
 ControlPlane::ControlPlane(Executors& executors, Clock& clock, server::Pipeline& pipeline,
                            LocalReader& reader)
-    : impl_(new Impl{executors, clock, pipeline, reader, nullptr, {}, {}, nullptr}) {}
+    : impl_(new Impl{executors, clock, pipeline, reader, nullptr, {}, {}, nullptr, nullptr}) {}
 
 ControlPlane::~ControlPlane() = default;
 
@@ -63,10 +65,17 @@ void ControlPlane::start() {
   it.run(controllers::make_namespace_controller(it.context("namespace-controller"),
                                                 it.pipeline.registry()));
   it.run(controllers::make_endpoints_controller(it.context("endpointslice-controller")));
+  it.endpoints = it.runners.back().get();
+  it.run(controllers::make_garbagecollector_controller(it.context("generic-garbage-collector"),
+                                                       it.pipeline.registry()));
   Identity& who = it.identity("default-scheduler");
   it.scheduler = std::make_unique<scheduler::Scheduler>(it.executors.control(), it.clock, it.reader,
                                                         who.client, who.events);
   it.scheduler->start();
+}
+
+Task<void> ControlPlane::endpoints_settled() {
+  co_await impl_->endpoints->queue().wait_idle();
 }
 
 Task<void> ControlPlane::stop() {

@@ -20,6 +20,8 @@ class ControlPlane {
   // Usage for the autoscaler; before start().
   void use_node(client::NodeApi* node);
   void start();
+  // Completes when the endpoints of everything known at start() are written.
+  Task<void> endpoints_settled();
   Task<void> stop();
 
  private:

@@ -22,10 +22,14 @@ class NodeStack {
   virtual ~NodeStack() = default;
   // Registers the node, re-adopts what runs, and begins to act on pods and services.
   virtual Task<Result<>> start(server::Pipeline& pipeline, LocalReader& reader) = 0;
+  // Brings services and DNS up. After the endpoints of adopted pods are known again, so that the
+  // rules never lose one.
+  virtual Task<Result<>> start_services() = 0;
   virtual client::NodeApi* api() = 0;
   // The daemon leaves, the containers stay.
   virtual Task<void> detach() = 0;
-  // Every container of the instance ends, everything on the host is removed. Needs no start().
+  // After start(), in place of start_services(): every container of the instance ends, everything
+  // on the host is removed. The objects stay: the next start makes the pods anew.
   virtual Task<Result<>> stop_workloads() = 0;
 };
 

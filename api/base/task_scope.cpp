@@ -82,11 +82,14 @@ const asio::any_io_executor& TaskScope::executor() const { return state_->execut
 
 Task<void> TaskScope::join() {
   auto state = state_;
-  co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+  // The wait goes on when the caller is cancelled, and the caller stays cancellable afterwards.
+  bool throws = co_await asio::this_coro::throw_if_cancelled();
+  co_await asio::this_coro::throw_if_cancelled(false);
   while (!state->tasks.empty()) {
     boost::system::error_code ignored;
     co_await state->idle.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
   }
+  co_await asio::this_coro::throw_if_cancelled(throws);
 }
 
 }  // namespace moth

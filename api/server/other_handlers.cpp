@@ -1,7 +1,7 @@
 // Everything that is no stored resource: discovery, version, OpenAPI, health, metrics, images.
 #include <fmt/format.h>
 
-#include "api/base/spawn.h"
+#include "api/base/await_on.h"
 #include "api/machinery/quantity.h"
 #include "api/machinery/time.h"
 #include "api/schema/openapi_v3.h"
@@ -222,14 +222,14 @@ Task<Result<>> ApiServer::Impl::images(Call& call) {
     co_return Result<>{};
   };
   if (method == "GET" && action.empty())
-    co_return co_await answer(co_await spawn_on(control(), node_->image_list()));
+    co_return co_await answer(co_await await_on(control(), node_->image_list()));
   if (method == "POST" && action == "prune")
-    co_return co_await answer(co_await spawn_on(control(), node_->image_prune()));
+    co_return co_await answer(co_await await_on(control(), node_->image_prune()));
   if (method == "DELETE" && action.empty()) {
     std::string reference(call.request().query.get("reference"));
     if (reference.empty())
       co_return fail(Error::bad_request("reference: Required value: name the image to remove"));
-    co_return co_await answer(co_await spawn_on(control(), node_->image_remove(reference)));
+    co_return co_await answer(co_await await_on(control(), node_->image_remove(reference)));
   }
   if (method != "POST" || (action != "load" && action != "pull" && action != "build")) {
     co_return fail(Error::of(Reason::kMethodNotAllowed,

@@ -3,7 +3,7 @@
 
 #include <charconv>
 
-#include "api/base/spawn.h"
+#include "api/base/await_on.h"
 #include "api/http/gzip.h"
 #include "api/server/api_server_impl.h"
 #include "api/server/scale.h"

@@ -3,7 +3,7 @@
 
 #include <boost/asio/experimental/awaitable_operators.hpp>
 
-#include "api/base/spawn.h"
+#include "api/base/await_on.h"
 #include "api/machinery/time.h"
 #include "api/server/api_server_impl.h"
 
@@ -157,7 +157,7 @@ Task<Result<>> ApiServer::Impl::log(Call& call) {
   MOTH_CO_ASSIGN(
       options.container,
       choose_container((*pod)->parse(), std::string(call.request().query.get("container"))));
-  auto reader = co_await spawn_on(control(), node_->logs(*pod, options));
+  auto reader = co_await await_on(control(), node_->logs(*pod, options));
   if (!reader) co_return fail(reader.error());
   auto started = co_await call.exchange.start_stream(200, {{"Content-Type", "text/plain"}});
   if (!started) co_return fail(started.error());
@@ -201,7 +201,7 @@ Task<Result<>> ApiServer::Impl::exec(Call& call, bool attach) {
     co_return fail(
         Error::bad_request("none of the offered subprotocols is supported: use v5.channel.k8s.io"));
   }
-  auto session = co_await spawn_on(control(), node_->exec(*pod, options));
+  auto session = co_await await_on(control(), node_->exec(*pod, options));
   if (!session) co_return fail(session.error());
   auto socket = co_await call.exchange.upgrade_websocket(std::string(kChannelProtocol));
   if (!socket) co_return fail(socket.error());

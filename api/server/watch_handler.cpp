@@ -6,7 +6,7 @@
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <random>
 
-#include "api/base/spawn.h"
+#include "api/base/await_on.h"
 #include "api/server/api_server_impl.h"
 
 namespace moth::server {
@@ -186,7 +186,7 @@ Task<Result<>> ApiServer::Impl::watch(Call& call) {
   while (!out.closed() && clock.mono() < end) {
     MonoTime until = wishes.bookmarks ? std::min(end, next_bookmark) : end;
     using namespace asio::experimental::awaitable_operators;
-    auto raced = co_await (spawn_on(control(), cursor->next(until)) || out.wait_closed());
+    auto raced = co_await (await_on(control(), cursor->next(until)) || out.wait_closed());
     if (raced.index() == 1) break;
     auto& events = std::get<0>(raced);
     parts.clear();

@@ -1,7 +1,7 @@
 // create, update, patch, delete, deletecollection, binding, eviction.
 #include <fmt/format.h>
 
-#include "api/base/spawn.h"
+#include "api/base/await_on.h"
 #include "api/machinery/time.h"
 #include "api/server/api_server_impl.h"
 #include "api/server/body.h"
@@ -48,7 +48,7 @@ Task<Result<>> ApiServer::Impl::create(Call& call) {
                              fmt::format("creating the {} subresource of {} is not supported yet",
                                          call.info.subresource, call.def->qualified())));
   }
-  auto written = co_await spawn_on(
+  auto written = co_await await_on(
       control(), pipeline_.create(call.target, std::move(body.value), call.context));
   if (!written) co_return fail(written.error());
   co_return co_await send_object(call, 201, written->object);
@@ -58,7 +58,7 @@ Task<Result<>> ApiServer::Impl::update(Call& call) {
   MOTH_CO_ASSIGN(DecodedBody body, decode_body(call.request()));
   if (body.value.is_null()) co_return fail(Error::bad_request("the request has no body"));
   MOTH_CO_TRY(judge_duplicates(call, body, call.context.warnings));
-  auto written = co_await spawn_on(
+  auto written = co_await await_on(
       control(), pipeline_.update(call.target, std::move(body.value), call.context));
   if (!written) co_return fail(written.error());
   co_return co_await send_object(call, written->created ? 201 : 200, written->object);
@@ -72,7 +72,7 @@ Task<Result<>> ApiServer::Impl::patch(Call& call) {
         Error::bad_request("PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required "
                            "value: is required for apply patch"));
   }
-  auto written = co_await spawn_on(
+  auto written = co_await await_on(
       control(), pipeline_.patch(call.target, type, std::move(body.value), call.context));
   if (!written) co_return fail(written.error());
   co_return co_await send_object(call, written->created ? 201 : 200, written->object);
@@ -82,7 +82,7 @@ Task<Result<>> ApiServer::Impl::remove(Call& call) {
   MOTH_CO_ASSIGN(client::DeleteOptions options, decode_delete_options(call.request()));
   call.context.dry_run = options.dry_run;
   auto removed =
-      co_await spawn_on(control(), pipeline_.remove(call.target, std::move(options), call.context));
+      co_await await_on(control(), pipeline_.remove(call.target, std::move(options), call.context));
   if (!removed) co_return fail(removed.error());
   if (!removed->removed) co_return co_await send_object(call, 200, removed->object);
   co_await send_json(call, 200, success_status(*call.def, *removed->object).dump());
@@ -101,7 +101,7 @@ Task<Result<>> ApiServer::Impl::remove_collection(Call& call) {
   for (const ObjectPtr& object : listed.objects) {
     if (!selection.matches(*object)) continue;
     Target target{call.def, object->ns(), object->name(), ""};
-    auto removed = co_await spawn_on(control(), pipeline_.remove(target, options, call.context));
+    auto removed = co_await await_on(control(), pipeline_.remove(target, options, call.context));
     if (!removed && removed.error().reason == Reason::kNotFound) continue;
     if (!removed) co_return fail(removed.error());
     page.objects.push_back(object);
@@ -114,7 +114,7 @@ Task<Result<>> ApiServer::Impl::bind_pod(Call& call, Json binding) {
   if (!node_name || !node_name->is_string()) {
     co_return fail(Error::bad_request("target.name: Required value: the node to bind to"));
   }
-  auto bound = co_await spawn_on(
+  auto bound = co_await await_on(
       control(), pipeline_.bind(call.target, node_name->get<std::string>(), call.context));
   if (!bound) co_return fail(bound.error());
   co_await send_json(
@@ -139,7 +139,7 @@ Task<Result<>> ApiServer::Impl::evict_pod(Call& call, Json eviction) {
   Target target = call.target;
   target.subresource.clear();
   auto removed =
-      co_await spawn_on(control(), pipeline_.remove(target, std::move(options), call.context));
+      co_await await_on(control(), pipeline_.remove(target, std::move(options), call.context));
   if (!removed) co_return fail(removed.error());
   co_await send_json(
       call, 201,

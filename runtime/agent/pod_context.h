@@ -4,7 +4,7 @@
 
 #include "api/machinery/object.h"
 #include "api/resources/core_v1/pod_view.h"
-#include "runtime/cgroups/common/limits.h"
+#include "runtime/cgroups/limits.h"
 
 namespace moth::agent {
 

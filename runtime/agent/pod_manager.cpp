@@ -7,7 +7,10 @@
 namespace moth::agent {
 
 PodManager::PodManager(WorkerServices& services, client::ObjectReader& reader)
-    : services_(services), reader_(reader), scope_(services.executors.control()) {}
+    : services_(services),
+      reader_(reader),
+      all_gone_(services.executors.control()),
+      scope_(services.executors.control()) {}
 
 PodManager::~PodManager() = default;
 
@@ -51,7 +54,20 @@ Task<Result<>> PodManager::adopt(bool rebooted) {
         return checkpoints;
       });
   if (!found) co_return fail(found.error());
-  for (const auto& [uid, checkpoint] : *found) adopt_one(uid, checkpoint, rebooted);
+  for (const auto& [uid, checkpoint] : *found) {
+    if (std::string ip = string_or(checkpoint, "podIP"); !ip.empty())
+      services_.reserve_address(uid, ip);
+  }
+  std::vector<std::string> adopted;
+  for (const auto& [uid, checkpoint] : *found) {
+    adopt_one(uid, checkpoint, rebooted);
+    adopted.push_back(uid);
+  }
+  // What the API knows of them may be older than they are: endpoints are made from what is
+  // reported.
+  for (const std::string& uid : adopted) {
+    if (PodWorker* worker = find(uid)) co_await worker->wait_reported();
+  }
   co_return Result<>{};
 }
 
@@ -101,6 +117,7 @@ Task<void> PodManager::reap(std::string uid) {
   co_await worker->wait_gone();
   co_await worker->detach();  // its tasks have nothing more to do
   workers_.erase(uid);
+  if (workers_.empty()) all_gone_.notify();
   if (on_change) on_change();
 }
 
@@ -122,6 +139,12 @@ void PodManager::refresh(const std::set<std::string>& pod_uids) {
   for (const std::string& uid : pod_uids) {
     if (PodWorker* worker = find(uid)) worker->refresh();
   }
+}
+
+Task<void> PodManager::stop_all() {
+  detached_ = true;
+  for (auto& [uid, worker] : workers_) worker->update(nullptr);
+  while (!workers_.empty()) co_await all_gone_.wait();
 }
 
 Task<void> PodManager::detach() {

@@ -19,6 +19,8 @@ class PodManager {
 
   // Adopts the pods of the last run, then follows the API. `rebooted`: the machine started anew.
   Task<Result<>> start(bool rebooted);
+  // Ends every pod on this node, whatever the API says, and waits until nothing is left of them.
+  Task<void> stop_all();
   // The daemon leaves; the containers stay.
   Task<void> detach();
 
@@ -41,6 +43,7 @@ class PodManager {
   WorkerServices& services_;
   client::ObjectReader& reader_;
   std::map<std::string, std::unique_ptr<PodWorker>> workers_;
+  Notifier all_gone_;
   TaskScope scope_;
   bool detached_ = false;
 };

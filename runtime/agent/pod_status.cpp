@@ -167,7 +167,7 @@ class StatusBuilder {
         return "Failed";
     }
     if (!initialized_) return ending ? "Failed" : "Pending";
-    int running = 0, waiting = 0, succeeded = 0, failed = 0;
+    int running = 0, waiting = 0, failed = 0;
     for (const Container& container : spec_.containers) {
       const ContainerRecord* record = find(container);
       if (!record || record->attempt < 0) {
@@ -178,9 +178,7 @@ class StatusBuilder {
         ++waiting;
       } else if (!ending && should_restart(spec_, container, record->last->exit_code)) {
         ++running;
-      } else if (record->last->exit_code == 0) {
-        ++succeeded;
-      } else {
+      } else if (record->last->exit_code != 0) {
         ++failed;
       }
     }

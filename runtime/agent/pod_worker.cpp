@@ -34,6 +34,7 @@ PodWorker::PodWorker(WorkerServices& services, ObjectPtr pod, PodRecord record, 
       rebooted_(rebooted),
       changed_(services.executors.control()),
       gone_(services.executors.control()),
+      first_report_(services.executors.control()),
       scope_(services.executors.control()) {
   context_.ns = pod->ns();
   context_.name = pod->name();
@@ -83,6 +84,10 @@ void PodWorker::fail(std::string reason, std::string message) {
 
 Task<void> PodWorker::wait_gone() {
   while (!gone()) co_await gone_.wait();
+}
+
+Task<void> PodWorker::wait_reported() {
+  while (!first_report_done_) co_await first_report_.wait();
 }
 
 Task<void> PodWorker::detach() {
@@ -156,6 +161,10 @@ Task<void> PodWorker::run() {
     }
     save();
     co_await report();
+    if (!first_report_done_) {
+      first_report_done_ = true;
+      first_report_.notify();
+    }
     if (gone()) break;
     if (step.wake) {
       co_await (changed_.wait() || services_.clock.sleep_until(*step.wake));
@@ -163,6 +172,8 @@ Task<void> PodWorker::run() {
       co_await changed_.wait();
     }
   }
+  first_report_done_ = true;
+  first_report_.notify();
   gone_.notify();
 }
 
@@ -275,6 +286,8 @@ Task<void> PodWorker::clean_up() {
     co_await services_.clock.sleep_for(backoff);
     backoff = std::min<Duration>(backoff * 2, kMaxResourceBackoff);
   }
+  if (!context_.pod_ip.empty() && context_.pod_ip != context_.host_ip)
+    (void)co_await services_.readmit(context_.pod_ip);
   record_.cleaning = false;
   record_.cleaned = true;
   changed();

@@ -41,6 +41,10 @@ struct WorkerServices {
   std::vector<PodResource*> resources;  // in the order of prepare()
   // Takes the pod's address out of every Service; completes when the kernel has it.
   std::function<Task<Result<>>(std::string pod_ip)> withdraw;
+  // The address may belong to another pod from now on.
+  std::function<Task<Result<>>(std::string pod_ip)> readmit;
+  // An adopted pod has this address: it is not to be given to a new one.
+  std::function<void(const std::string& uid, const std::string& pod_ip)> reserve_address;
   std::string instance, node_name, host_ip;
 };
 
@@ -58,6 +62,8 @@ class PodWorker {
   Task<void> detach();
   // The worker is done for good: nothing of the pod is left on the node.
   bool gone() const { return record_.stage == PodStage::kGone; }
+  // Completes after the first status report, at once when that is past.
+  Task<void> wait_reported();
   // Completes when gone().
   Task<void> wait_gone();
 
@@ -117,7 +123,8 @@ class PodWorker {
   std::map<std::string, std::shared_ptr<Run>> runs_;
   std::string refreshed_for_;  // resourceVersion that update() of the resources has seen
   bool refresh_wanted_ = false, refreshing_ = false;
-  Notifier changed_, gone_;
+  bool first_report_done_ = false;
+  Notifier changed_, gone_, first_report_;
   TaskScope scope_;
 };
 

@@ -17,6 +17,7 @@ WorkQueue::WorkQueue(asio::any_io_executor control, Clock& clock, Backoff backof
       backoff_(backoff),
       has_ready_(control),
       timers_changed_(control),
+      became_idle_(control),
       scope_(control) {
   scope_.spawn("work queue timers", run_timers());
 }
@@ -67,9 +68,16 @@ Task<Key> WorkQueue::take() {
 
 void WorkQueue::done(const Key& key) {
   working_.erase(key);
-  if (!dirty_.contains(key)) return;
+  if (!dirty_.contains(key)) {
+    if (idle()) became_idle_.notify();
+    return;
+  }
   ready_.push_back(key);
   has_ready_.notify();
+}
+
+Task<void> WorkQueue::wait_idle() {
+  while (!idle()) co_await became_idle_.wait();
 }
 
 Task<void> WorkQueue::run_timers() {

@@ -49,6 +49,8 @@ class WorkQueue {
   std::size_t size() const { return ready_.size(); }
   // Nothing is ready, waiting for a timer excepted, and nobody works: for tests.
   bool idle() const { return ready_.empty() && working_.empty(); }
+  // Completes when idle(). One waiter.
+  Task<void> wait_idle();
   int failures(const Key& key) const;
   Task<void> stop();
 
@@ -66,6 +68,7 @@ class WorkQueue {
   std::map<Key, MonoTime> due_;
   Notifier has_ready_;
   Notifier timers_changed_;
+  Notifier became_idle_;
   TaskScope scope_;
 };
 
