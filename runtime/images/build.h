@@ -31,8 +31,7 @@ struct BuildRequest {
   std::vector<std::pair<std::string, std::string>> labels;
   std::string target;
   bool no_cache = false;
-  bool pull = false;         // ask the registry even for images that are here
-  bool host_network = true;  // chroot isolation has no network of its own
+  bool pull = false;  // ask the registry even for images that are here
   std::vector<std::pair<std::string, std::string>> secrets;  // id, file
   std::vector<std::pair<std::string, std::string>> volumes;  // host directory, path[:ro]
 };

@@ -156,6 +156,7 @@ bool is_loopback_registry(std::string_view host) {
 Result<RegistryCertificates> load_certificates(const std::vector<std::string>& directories,
                                                const std::string& host) {
   RegistryCertificates result;
+  if (host.empty()) return result;
   for (const std::string& directory : directories) {
     std::string folder = directory + "/" + host;
     if (!os::is_directory(folder)) continue;

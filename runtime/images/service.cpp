@@ -95,7 +95,6 @@ struct ImageService::State {
                                PullProgress progress);
   Task<Result<Pulled>> pull(PullRequest request);
   Task<void> pull_task(std::string key, std::shared_ptr<SharedPull> shared, PullRequest request);
-  Task<void> prune_at_start();
   std::set<std::string> used_images() const;
   void note(const std::string& image_id);
   std::vector<GcCandidate> candidates();
@@ -114,21 +113,11 @@ Result<std::unique_ptr<ImageService>> ImageService::open(ImageServiceOptions opt
     state->rootfs[snapshot.id] = {snapshot.image_id, state->store->pin(snapshot.chain_ids)};
   }
   for (const ImagePtr& image : state->store->list()) state->note(image->id);
-  state->scope.spawn("image layers", state->prune_at_start());
   return std::unique_ptr<ImageService>(new ImageService(std::move(state)));
 }
 
 ImageService::ImageService(std::shared_ptr<State> state) : state_(std::move(state)) {}
 ImageService::~ImageService() = default;
-
-Task<void> ImageService::State::prune_at_start() {
-  auto freed = co_await call_on(blocking, [&] { return store->prune_layers(); });
-  if (!freed) {
-    log::warning("unused layers could not be removed", log::field("error", freed.error().message));
-  } else if (*freed > 0) {
-    log::info("removed layers of interrupted pulls", log::field("bytes", *freed));
-  }
-}
 
 void ImageService::State::note(const std::string& image_id) {
   MonoTime now = clock->mono();
@@ -447,6 +436,11 @@ Task<Result<GcPlan>> ImageService::collect_garbage(bool force) {
   } else {
     plan = plan_image_gc(usage->capacity, usage->available, candidates, state->options.gc,
                          state->clock->mono());
+  }
+  if (force || plan.bytes_to_free > 0) {
+    // First what interrupted pulls have left; it was kept so that they need not begin anew.
+    auto freed = co_await call_on(state->blocking, [&] { return state->store->prune_layers(); });
+    if (!freed) co_return fail(std::move(freed).error());
   }
   for (const std::string& id : plan.delete_ids) {
     if (state->used_images().contains(id)) continue;  // a pod came meanwhile

@@ -101,7 +101,7 @@ class ImageService {
   // (disk pressure).
   Task<Result<GcPlan>> collect_garbage(bool force = false);
 
-  // Cancels pulls and builds.
+  // Cancels pulls. To be awaited before the service is destroyed; builds end with their callers.
   Task<void> stop();
 
  private:

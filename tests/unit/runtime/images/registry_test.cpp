@@ -292,6 +292,10 @@ class FaultyRegistry {
   int throttled = 0;          // manifests answered 429 first
   std::size_t cut_after = 0;  // each blob answer ends after so many bytes; 0: never
   int redirects = 0;          // blob requests answered by a redirect
+  std::string redirect_to;    // base URL; empty: itself
+  bool wants_token = false;   // signs in by bearer token, for joe:secret alone
+  std::atomic<int> tokens = 0;
+  std::atomic<bool> saw_authorization = false;  // on a blob request
   std::atomic<int> blob_requests = 0;
   std::atomic<int> ranged = 0;
 
@@ -320,6 +324,26 @@ class FaultyRegistry {
 
   Task<void> answer(http::Exchange& exchange) {
     const std::string path = exchange.request().path;
+    std::string_view authorization = exchange.request().headers.get("Authorization");
+    if (path == "/token") {
+      bool known = authorization == "Basic am9lOnNlY3JldA==" &&
+                   exchange.request().query.get("scope") == "repository:app:pull" &&
+                   exchange.request().query.get("service") == "faulty";
+      tokens += known ? 1 : 0;
+      co_await exchange.send(http::Response::json(
+          known ? 200 : 401, known ? R"({"access_token":"T1"})"
+                                   : R"({"errors":[{"code":"X","message":"bad credentials"}]})"));
+      co_return;
+    }
+    if (wants_token && authorization != "Bearer T1") {
+      http::Response denied = http::Response::json(401, "{}");
+      denied.headers.set("WWW-Authenticate",
+                         fmt::format("Bearer realm=\"http://{}/token\",service=\"faulty\","
+                                     "scope=\"repository:app:pull\"",
+                                     host()));
+      co_await exchange.send(std::move(denied));
+      co_return;
+    }
     if (path.find("/manifests/") != std::string::npos) {
       if (throttled > 0) {
         --throttled;
@@ -340,10 +364,11 @@ class FaultyRegistry {
 
   Task<void> blob(http::Exchange& exchange) {
     ++blob_requests;
+    if (exchange.request().headers.has("Authorization")) saw_authorization = true;
     if (redirects > 0) {
       --redirects;
       http::Response elsewhere = http::Response::text(307, "");
-      elsewhere.headers.set("Location", exchange.request().path + "?again=1");
+      elsewhere.headers.set("Location", redirect_to + exchange.request().path + "?again=1");
       co_await exchange.send(std::move(elsewhere));
       co_return;
     }
@@ -387,6 +412,29 @@ TEST_F(RegistryTest, BrokenTransfersGoOnWhereTheyStopped) {
   ASSERT_TRUE(pulled) << pulled.error().message;
   EXPECT_EQ(registry.ranged, 2);
   EXPECT_EQ(registry.blob_requests, 4);
+}
+
+TEST_F(RegistryTest, TokensStayWithTheRegistry) {
+  open();
+  FaultyRegistry storage(*loop_);
+  FaultyRegistry registry(*loop_);
+  registry.wants_token = true;
+  registry.redirects = 1;
+  registry.redirect_to = "http://" + storage.host();
+  std::string name = registry.host() + "/app:v1";
+  std::string anonymous = error_of(name);
+  EXPECT_NE(
+      anonymous.find("failed to authorize: failed to fetch anonymous token: unexpected status "
+                     "from GET request to http://" +
+                     registry.host() + "/token: 401 Unauthorized: bad credentials"),
+      std::string::npos)
+      << anonymous;
+  auto pulled = ensure(name, PullPolicy::kIfNotPresent, keyring(registry.host(), "joe", "secret"));
+  ASSERT_TRUE(pulled) << pulled.error().message;
+  EXPECT_EQ(registry.tokens, 1);
+  EXPECT_TRUE(registry.saw_authorization);
+  EXPECT_EQ(storage.blob_requests, 1);
+  EXPECT_FALSE(storage.saw_authorization);
 }
 
 TEST_F(RegistryTest, RegistriesWithoutRangeSendAllAgain) {
