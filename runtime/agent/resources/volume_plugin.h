@@ -14,7 +14,8 @@ class VolumePlugin {
  public:
   virtual ~VolumePlugin() = default;
   virtual bool handles(const resources::Volume& volume) const = 0;
-  // Makes the volume's content appear at `path`, a folder that exists. Idempotent. The error's
+  // Makes the volume's content appear at `path`, a folder that exists, and gives it to the pod's
+  // fsGroup where that fits (runtime/volumes/ownership.h). Idempotent. The error's
   // message is put behind `MountVolume.SetUp failed for volume "v" : `.
   virtual Task<Result<>> setup(PodContext& pod, const resources::Volume& volume,
                                std::string path) = 0;

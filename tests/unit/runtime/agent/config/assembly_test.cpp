@@ -74,6 +74,13 @@ TEST_F(Assemble, APlainContainer) {
   EXPECT_EQ(find_path(*spec, "process", "cwd")->get<std::string>(), "/srv");
 }
 
+TEST_F(Assemble, NeedsACommand) {
+  auto pod = pod_from("  containers: [{name: app, image: x}]\n");
+  auto made = assemble_config({pod, first(pod), image_});
+  ASSERT_FALSE(made);
+  EXPECT_EQ(made.error().message, "no command specified");
+}
+
 TEST_F(Assemble, MountsInTheOrderOfTheirDepth) {
   shared_memory_ = "/ns/shm";
   EXPECT_EQ(mounts(make(", volumeMounts: [{name: b, mountPath: /data/sub, readOnly: true}, "
