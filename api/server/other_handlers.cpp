@@ -1,6 +1,8 @@
 // Everything that is no stored resource: discovery, version, OpenAPI, health, metrics, images.
 #include <fmt/format.h>
 
+#include <boost/asio/co_spawn.hpp>
+
 #include "api/base/await_on.h"
 #include "api/machinery/quantity.h"
 #include "api/machinery/time.h"
