@@ -59,6 +59,7 @@ static char filter[MAX_FILTER_BYTES];
 static size_t filter_bytes;
 static int join_fds[MAX_JOIN];
 static struct rlimit limits[RLIM_NLIMITS];
+static int limit_count;
 
 static void parse_groups(const char* text) {
   while (*text) {
@@ -156,6 +157,32 @@ static void enter(int pidfd) {
   if (flags != 0 && setns(pidfd, flags) != 0) failed("setns");
 }
 
+static const char* read_limit(const char* at, rlim_t* value) {
+  while (*at == ' ') at++;
+  char* end = (char*)at + strcspn(at, " \n");
+  *value = *at == 'u' ? RLIM_INFINITY : strtoull(at, 0, 10);
+  return end;
+}
+
+// The container's resource limits. Not by prlimit(2), which wants CAP_SYS_RESOURCE for the process
+// of another user. The lines stand in the order of the numbers, below one of titles.
+static void read_limits(void) {
+  char path[64], text[4096];
+  snprintf(path, sizeof path, "/proc/%d/limits", (int)options.pid);
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+  if (fd >= 0) close(fd);
+  if (n <= 0) failed("limits");
+  text[n] = 0;
+  const char* line = strchr(text, '\n');
+  for (; line && strlen(line) > 27 && limit_count < RLIM_NLIMITS; line = strchr(line + 1, '\n')) {
+    // The name is 26 characters wide.
+    const char* soft = line + 27;
+    read_limit(read_limit(soft, &limits[limit_count].rlim_cur), &limits[limit_count].rlim_max);
+    limit_count++;
+  }
+}
+
 // All that needs the machine's own file system and process numbers.
 static int prepare(void) {
   int pidfd = (int)syscall(SYS_pidfd_open, options.pid, 0);
@@ -164,7 +191,7 @@ static int prepare(void) {
   if (options.start_time != 0 && start_time_of(options.pid) != options.start_time) {
     give_up("pidfd", ESRCH, MOTH_SHIM_EXEC_FAILED);
   }
-  for (int i = 0; i < RLIM_NLIMITS; i++) prlimit(options.pid, i, 0, &limits[i]);
+  read_limits();
   // The number may have been given away meanwhile: what was read counts only if it is still alive.
   struct pollfd poller = {.fd = pidfd, .events = POLLIN};
   if (poll(&poller, 1, 0) != 0) give_up("pidfd", ESRCH, MOTH_SHIM_EXEC_FAILED);
@@ -278,7 +305,7 @@ static _Noreturn void child(void) {
   umask(022);
   int entered = chdir(options.cwd);
   if (entered != 0 && errno != EACCES) failed("cwd");
-  for (int i = 0; i < RLIM_NLIMITS; i++) setrlimit(i, &limits[i]);
+  for (int i = 0; i < limit_count; i++) setrlimit(i, &limits[i]);
   // Loading a filter needs CAP_SYS_ADMIN or no_new_privs: with the first, it is done while we have
   // it.
   if (!options.no_new_privs) load_filter();
