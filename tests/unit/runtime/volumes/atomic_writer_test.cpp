@@ -4,7 +4,7 @@
 #include <atomic>
 #include <thread>
 
-#include "test_dir.h"
+#include "tests/unit/runtime/volumes/test_dir.h"
 
 namespace moth::volumes {
 namespace {

@@ -6,7 +6,7 @@
 #include "runtime/volumes/host_path.h"
 #include "runtime/volumes/ownership.h"
 #include "runtime/volumes/sub_path.h"
-#include "test_dir.h"
+#include "tests/unit/runtime/volumes/test_dir.h"
 
 namespace moth::volumes {
 namespace {

@@ -4,10 +4,10 @@
 #include <csignal>
 
 #include "api/base/json.h"
-#include "pods.h"
 #include "runtime/agent/config/downward.h"
 #include "runtime/agent/config/hostname.h"
 #include "runtime/oci/spec_builder.h"
+#include "tests/unit/runtime/agent/config/pods.h"
 
 namespace moth::agent {
 namespace {

@@ -1,6 +1,6 @@
 #include "runtime/agent/config/env.h"
 
-#include "pods.h"
+#include "tests/unit/runtime/agent/config/pods.h"
 
 namespace moth::agent {
 namespace {

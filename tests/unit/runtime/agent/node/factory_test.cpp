@@ -3,11 +3,11 @@
 #include <csignal>
 #include <sstream>
 
-#include "node_lab.h"
 #include "runtime/agent/node_container_factory.h"
 #include "runtime/oci/driver.h"
 #include "runtime/os/kernel_features.h"
 #include "runtime/os/subprocess.h"
+#include "tests/unit/runtime/agent/node/node_lab.h"
 
 namespace moth::agent {
 namespace {

@@ -1,10 +1,10 @@
 #include <sys/stat.h>
 
-#include "node_lab.h"
 #include "runtime/agent/references.h"
 #include "runtime/agent/resources/cgroup.h"
 #include "runtime/agent/resources/networking.h"
 #include "runtime/os/namespaces.h"
+#include "tests/unit/runtime/agent/node/node_lab.h"
 
 namespace moth::agent {
 namespace {
