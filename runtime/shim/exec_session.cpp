@@ -1,6 +1,7 @@
 #include "runtime/shim/exec_session.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -40,6 +41,14 @@ class Session final : public ExecSession {
     }
     for (const os::UniqueFd& output : outputs_) watch(output.get());
     watch(process_.pidfd());
+  }
+
+  ~Session() override {
+    if (waited_) return;
+    kill();
+    // A killed command is gone in no time; the process' own destructor makes sure of the helper.
+    pollfd poller{process_.pidfd(), POLLIN, 0};
+    ::poll(&poller, 1, 50);
   }
 
   Task<Result<Chunk>> read() override {
@@ -87,11 +96,12 @@ class Session final : public ExecSession {
 
   Task<Result<int>> wait() override {
     MOTH_CO_ASSIGN(const os::ExitStatus status, co_await process_.wait());
+    waited_ = true;
     co_return status.shell_code();
   }
 
-  // The helper; the command dies with it.
-  void kill() override { (void)process_.signal(SIGKILL); }
+  // Asks the helper, which kills the command and reaps it.
+  void kill() override { (void)process_.signal(SIGTERM); }
 
   const os::Process& process() const { return process_; }
 
@@ -134,6 +144,7 @@ class Session final : public ExecSession {
   os::UniqueFd terminal_;  // the master end
   os::UniqueFd outputs_[2];
   os::UniqueFd epoll_;
+  bool waited_ = false;
 };
 
 std::vector<std::string> exec_argv(const ExecTarget& target, const ExecRequest& request) {
@@ -297,7 +308,7 @@ Task<Result<ProbeResult>> run_exec(const ExecTarget& target, std::vector<std::st
   timer.async_wait([pidfd, timed_out](const boost::system::error_code& error) {
     if (error) return;
     *timed_out = true;
-    (void)os::pidfd_signal(pidfd->get(), SIGKILL);
+    (void)os::pidfd_signal(pidfd->get(), SIGTERM);
   });
   while (true) {
     MOTH_CO_ASSIGN(const Chunk chunk, co_await session->read());

@@ -321,6 +321,15 @@ static _Noreturn void child(void) {
   execute();
 }
 
+static volatile pid_t command_pid;
+
+// The helper reaps what it kills: a dead command left to the machine's init would hold up the end
+// of the container's process namespace until that init looks.
+static void kill_command(int number) {
+  (void)number;
+  if (command_pid > 0) kill(command_pid, SIGKILL);
+}
+
 int exec_main(int argc, char** argv) {
   parse(argc, argv);
   close_on_exec(MOTH_SHIM_STATUS_FD);
@@ -329,9 +338,19 @@ int exec_main(int argc, char** argv) {
   enter(pidfd);
   close(pidfd);
   // A process namespace holds for children alone.
+  sigset_t terminate;
+  sigemptyset(&terminate);
+  sigaddset(&terminate, SIGTERM);
+  sigprocmask(SIG_BLOCK, &terminate, 0);
   pid_t pid = fork();
   if (pid < 0) failed("fork");
   if (pid == 0) child();
+  command_pid = pid;
+  struct sigaction action;
+  memset(&action, 0, sizeof action);
+  action.sa_handler = kill_command;
+  sigaction(SIGTERM, &action, 0);
+  sigprocmask(SIG_UNBLOCK, &terminate, 0);
   status_close();
   if (options.tty) close(MOTH_SHIM_CONSOLE_FD);
   // The command alone holds the streams, so that their end is its end.
