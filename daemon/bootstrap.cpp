@@ -6,6 +6,8 @@ namespace moth {
 namespace {
 
 Task<Result<>> ensure(client::ObjectClient& client, Gvr gvr, std::string ns, Json object) {
+  std::string name = object.at("metadata").at("name").get<std::string>();
+  if (co_await client.get(gvr, ns, name)) co_return Result<>{};
   auto created = co_await client.create(std::move(gvr), std::move(ns), std::move(object));
   if (!created && created.error().reason != Reason::kAlreadyExists) co_return fail(created.error());
   co_return Result<>{};

@@ -1,10 +1,13 @@
 #include "daemon/control_plane.h"
 
 #include "api/client/event_recorder.h"
+#include "daemon/controllers/deployment/deployment_controller.h"
 #include "daemon/controllers/endpoints/endpoints_controller.h"
+#include "daemon/controllers/eventttl/eventttl_controller.h"
 #include "daemon/controllers/framework/controller.h"
 #include "daemon/controllers/garbagecollector/garbagecollector_controller.h"
 #include "daemon/controllers/namespace/namespace_controller.h"
+#include "daemon/controllers/replicaset/replicaset_controller.h"
 #include "daemon/controllers/serviceaccount/serviceaccount_controller.h"
 #include "scheduler/scheduler.h"
 
@@ -68,6 +71,9 @@ void ControlPlane::start() {
   it.endpoints = it.runners.back().get();
   it.run(controllers::make_garbagecollector_controller(it.context("generic-garbage-collector"),
                                                        it.pipeline.registry()));
+  it.run(controllers::make_eventttl_controller(it.context("event-ttl-controller")));
+  it.run(controllers::make_deployment_controller(it.context("deployment-controller")));
+  it.run(controllers::make_replicaset_controller(it.context("replicaset-controller")));
   Identity& who = it.identity("default-scheduler");
   it.scheduler = std::make_unique<scheduler::Scheduler>(it.executors.control(), it.clock, it.reader,
                                                         who.client, who.events);

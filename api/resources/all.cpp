@@ -6,6 +6,7 @@
 #include "api/resources/core_v1/rows.h"
 #include "api/resources/discovery_v1/rows.h"
 #include "api/resources/events_v1/rows.h"
+#include "api/resources/metrics_v1beta1/rows.h"
 #include "api/resources/registry.h"
 #include "api/resources/scheduling_v1/rows.h"
 
@@ -27,7 +28,9 @@ Result<std::unique_ptr<Registry>> make_registry() {
                                       //
                                       leases,
                                       //
-                                      endpoint_slices};
+                                      endpoint_slices,
+                                      //
+                                      node_metrics, pod_metrics};
   auto registry = std::make_unique<Registry>();
   for (MakeRow make : kRows) MOTH_TRY(registry->add(make()));
   MOTH_TRY(registry->seal());

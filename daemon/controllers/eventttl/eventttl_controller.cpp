@@ -1,0 +1,62 @@
+#include "daemon/controllers/eventttl/eventttl_controller.h"
+
+#include "api/base/json.h"
+#include "api/machinery/time.h"
+
+namespace moth::controllers {
+namespace {
+
+constexpr auto kTimeToLive = std::chrono::hours(1);
+
+class EventTtlController final : public Controller {
+ public:
+  explicit EventTtlController(ControllerContext context) : context_(context) {}
+  std::string_view name() const override { return "eventttl"; }
+  int workers() const override { return 1; }
+
+  // One timer an event: its first look comes when it may be due.
+  void subscribe(WorkQueue& queue) override {
+    context_.subscriptions.subscribe(
+        client::gvr::kEvents, [&queue](const client::ObjectReader::Change& change) {
+          if (change.object && !change.previous)
+            queue.add_after({change.object->ns(), change.object->name()}, kTimeToLive);
+        });
+    for (const ObjectPtr& event : context_.reader.list(client::gvr::kEvents))
+      queue.add({event->ns(), event->name()});
+  }
+
+  Task<Result<Requeue>> reconcile(Key key) override {
+    ObjectPtr event = context_.reader.get(client::gvr::kEvents, key.ns, key.name);
+    if (!event) co_return Requeue{};
+    auto left = last_seen(*event) + kTimeToLive - context_.clock.wall();
+    if (left > WallTime::duration::zero())
+      co_return Requeue{std::chrono::duration_cast<Duration>(left)};
+    auto removed = co_await context_.client.remove(client::gvr::kEvents, key.ns, key.name);
+    if (!removed && removed.error().reason != Reason::kNotFound) co_return fail(removed.error());
+    co_return Requeue{};
+  }
+
+ private:
+  static WallTime last_seen(const Object& event) {
+    const Json dom = event.parse();
+    WallTime latest = event.meta().created.value_or(WallTime{});
+    std::string texts[] = {string_or(dom, "lastTimestamp"), string_or(dom, "eventTime"), ""};
+    if (const Json* series = find_member(dom, "series"); series && series->is_object()) {
+      texts[2] = string_or(*series, "lastObservedTime");
+    }
+    for (const std::string& text : texts) {
+      if (auto time = parse_rfc3339(text)) latest = std::max(latest, *time);
+    }
+    return latest;
+  }
+
+  ControllerContext context_;
+};
+
+}  // namespace
+
+std::unique_ptr<Controller> make_eventttl_controller(ControllerContext context) {
+  return std::make_unique<EventTtlController>(context);
+}
+
+}  // namespace moth::controllers

@@ -1,0 +1,11 @@
+#pragma once
+// Event TTL: events are kept for an hour after they were last seen (k8s-behaviours 13.8).
+#include <memory>
+
+#include "daemon/controllers/framework/controller.h"
+
+namespace moth::controllers {
+
+std::unique_ptr<Controller> make_eventttl_controller(ControllerContext context);
+
+}  // namespace moth::controllers
