@@ -1,8 +1,9 @@
 #include <sys/stat.h>
 
+#include <fmt/format.h>
+
 #include <cerrno>
 
-#include "fmt/format.h"
 #include "runtime/cgroups/group_writer.h"
 #include "runtime/os/fs.h"
 

@@ -4,12 +4,13 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include <fmt/format.h>
+
 #include <cerrno>
 #include <charconv>
 #include <csignal>
 #include <thread>
 
-#include "fmt/format.h"
 #include "runtime/os/fs.h"
 #include "runtime/os/pidfd.h"
 

@@ -1,9 +1,10 @@
 #include "runtime/cgroups/layout.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 
-#include "fmt/format.h"
 #include "runtime/os/fs.h"
 #include "runtime/os/mounts.h"
 

@@ -7,10 +7,11 @@
 #include <libcgroup.h>
 #include <sys/stat.h>
 
+#include <fmt/format.h>
+
 #include <cerrno>
 #include <memory>
 
-#include "fmt/format.h"
 #include "runtime/cgroups/group_writer.h"
 
 namespace moth::cgroups {

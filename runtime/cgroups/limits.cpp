@@ -1,8 +1,8 @@
 #include "runtime/cgroups/limits.h"
 
-#include <algorithm>
+#include <fmt/format.h>
 
-#include "fmt/format.h"
+#include <algorithm>
 
 namespace moth::cgroups {
 

@@ -2,13 +2,14 @@
 
 #include <dirent.h>
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <mutex>
 #include <set>
 #include <thread>
 
-#include "fmt/format.h"
 #include "runtime/cgroups/group_files.h"
 #include "runtime/cgroups/group_writer.h"
 #include "runtime/cgroups/settings.h"

@@ -1,6 +1,6 @@
 #include "runtime/cgroups/settings.h"
 
-#include "fmt/format.h"
+#include <fmt/format.h>
 
 namespace moth::cgroups {
 

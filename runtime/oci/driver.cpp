@@ -1,5 +1,7 @@
 #include "runtime/oci/driver.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <functional>
@@ -9,7 +11,6 @@
 #include "api/base/log.h"
 #include "api/base/notifier.h"
 #include "api/base/task_scope.h"
-#include "fmt/format.h"
 #include "runtime/oci/capabilities.h"
 #include "runtime/oci/seccomp.h"
 #include "runtime/oci/start_queue.h"

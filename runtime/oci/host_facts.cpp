@@ -3,9 +3,10 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include <fmt/format.h>
+
 #include <cerrno>
 
-#include "fmt/format.h"
 #include "runtime/oci/spec_builder.h"
 #include "runtime/os/fs.h"
 #include "runtime/os/proc.h"

@@ -1,10 +1,11 @@
 #include "runtime/oci/image_user.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
 
-#include "fmt/format.h"
 #include "runtime/os/fs.h"
 
 namespace moth::oci {

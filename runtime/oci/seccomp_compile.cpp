@@ -5,6 +5,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <cstddef>
@@ -12,7 +14,6 @@
 #include <optional>
 
 #include "api/base/json.h"
-#include "fmt/format.h"
 #include "runtime/oci/seccomp.h"
 #include "runtime/os/fs.h"
 #include "runtime/os/unique_fd.h"

@@ -1,10 +1,11 @@
 #include "runtime/oci/spec_builder.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <limits>
 
 #include "api/base/json.h"
-#include "fmt/format.h"
 #include "runtime/oci/capabilities.h"
 #include "runtime/oci/seccomp.h"
 

@@ -7,12 +7,13 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include <fmt/format.h>
+
 #include <cerrno>
 #include <deque>
 #include <memory>
 #include <set>
 
-#include "fmt/format.h"
 #include "runtime/os/fs.h"
 
 namespace moth::os {

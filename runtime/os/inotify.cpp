@@ -3,12 +3,11 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <fmt/format.h>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <cerrno>
 #include <map>
 #include <vector>
-
-#include "fmt/format.h"
 
 namespace moth::os {
 

@@ -8,13 +8,14 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <optional>
 #include <thread>
 
-#include "fmt/format.h"
 #include "runtime/os/fs.h"
 
 namespace moth::os {

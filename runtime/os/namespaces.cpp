@@ -7,10 +7,11 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include <fmt/format.h>
+
 #include <cerrno>
 #include <thread>
 
-#include "fmt/format.h"
 #include "runtime/os/fs.h"
 #include "runtime/os/mounts.h"
 

@@ -5,12 +5,13 @@
 #include <sys/mount.h>
 #include <unistd.h>
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <optional>
 #include <thread>
 
-#include "fmt/format.h"
 #include "runtime/os/mounts.h"
 #include "runtime/os/unique_fd.h"
 

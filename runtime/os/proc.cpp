@@ -3,6 +3,8 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cctype>
 #include <cerrno>
@@ -11,7 +13,6 @@
 #include <optional>
 #include <string_view>
 
-#include "fmt/format.h"
 #include "runtime/os/fs.h"
 
 namespace moth::os {

@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <fmt/format.h>
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -16,7 +17,6 @@
 #include <memory>
 #include <optional>
 
-#include "fmt/format.h"
 #include "runtime/os/pidfd.h"
 #include "runtime/os/subprocess.h"
 

@@ -6,6 +6,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <fmt/format.h>
+
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
@@ -13,7 +15,6 @@
 #include <mutex>
 
 #include "api/base/log.h"
-#include "fmt/format.h"
 #include "runtime/os/pidfd.h"
 
 extern char** environ;

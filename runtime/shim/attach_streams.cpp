@@ -4,10 +4,11 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include <fmt/format.h>
+
 #include <cerrno>
 #include <cstring>
 
-#include "fmt/format.h"
 #include "runtime/os/pidfd.h"
 #include "runtime/shim/protocol.h"
 

@@ -1,10 +1,11 @@
 #include "runtime/shim/client.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <csignal>
 #include <cstdlib>
 
-#include "fmt/format.h"
 #include "runtime/os/fs.h"
 #include "runtime/os/pidfd.h"
 #include "runtime/os/proc.h"

@@ -7,13 +7,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <fmt/format.h>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
 
-#include "fmt/format.h"
 #include "runtime/os/pidfd.h"
 #include "runtime/os/subprocess.h"
 #include "runtime/shim/protocol.h"

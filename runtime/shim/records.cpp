@@ -1,9 +1,10 @@
 #include "runtime/shim/records.h"
 
+#include <fmt/format.h>
+
 #include <cstdio>
 
 #include "api/base/json.h"
-#include "fmt/format.h"
 #include "runtime/os/fs.h"
 #include "runtime/shim/protocol.h"
 

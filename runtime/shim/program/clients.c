@@ -6,7 +6,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "shim.h"
+#include "runtime/shim/program/shim.h"
 
 struct client {
   int fd;  // -1: free

@@ -19,7 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "shim.h"
+#include "runtime/shim/program/shim.h"
 
 // Of <linux/...>, which a musl tool chain does not have.
 #ifndef SYS_pidfd_open

@@ -7,7 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "shim.h"
+#include "runtime/shim/program/shim.h"
 
 // A stream's bytes up to the next newline. Lines are written straight from here.
 struct line_buffer {

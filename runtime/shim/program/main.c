@@ -2,7 +2,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "shim.h"
+#include "runtime/shim/program/shim.h"
 
 #ifndef MOTH_VERSION
 #define MOTH_VERSION "unknown"

@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "shim.h"
+#include "runtime/shim/program/shim.h"
 
 #define NOBODY 65535
 

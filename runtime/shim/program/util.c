@@ -8,7 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "shim.h"
+#include "runtime/shim/program/shim.h"
 
 static int status_fd = MOTH_SHIM_STATUS_FD;
 

@@ -4,10 +4,11 @@
 
 #include <sys/wait.h>
 
+#include <fmt/format.h>
+
 #include <csignal>
 #include <thread>
 
-#include "fmt/format.h"
 #include "runtime/os/proc.h"
 #include "runtime/os/subprocess.h"
 #include "tests/unit/runtime/os/temp_dir.h"

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <fmt/format.h>
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -19,7 +20,6 @@
 
 #include "api/base/json.h"
 #include "api/base/log.h"
-#include "fmt/format.h"
 #include "runtime/os/pidfd.h"
 #include "runtime/os/proc.h"
 #include "runtime/os/subprocess.h"

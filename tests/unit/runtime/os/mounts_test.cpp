@@ -1,6 +1,7 @@
 #include "runtime/os/mounts.h"
 
-#include "fmt/format.h"
+#include <fmt/format.h>
+
 #include "tests/unit/runtime/os/temp_dir.h"
 
 namespace moth::os {
