@@ -9,8 +9,12 @@
 
 namespace moth {
 
-WallTime RealClock::wall() const { return std::chrono::system_clock::now(); }
-MonoTime RealClock::mono() const { return std::chrono::steady_clock::now(); }
+WallTime RealClock::wall() const {
+  return std::chrono::system_clock::now();
+}
+MonoTime RealClock::mono() const {
+  return std::chrono::steady_clock::now();
+}
 
 Task<void> RealClock::sleep_until(MonoTime deadline) {
   asio::steady_timer timer(co_await asio::this_coro::executor, deadline);

@@ -53,8 +53,12 @@ Error about_object(Reason reason, std::string_view resource, std::string_view na
 
 }  // namespace
 
-int http_code(Reason reason) { return row(reason).code; }
-std::string_view to_string(Reason reason) { return row(reason).text; }
+int http_code(Reason reason) {
+  return row(reason).code;
+}
+std::string_view to_string(Reason reason) {
+  return row(reason).text;
+}
 
 std::pair<std::string, std::string> split_resource(std::string_view resource) {
   auto dot = resource.find('.');
@@ -68,10 +72,10 @@ Error& Error::with_context(std::string_view what) {
 }
 
 Json Error::to_status() const {
-  Json status = {{"kind", "Status"},   {"apiVersion", "v1"},
-                 {"metadata", Json::object()}, {"status", "Failure"},
-                 {"message", message}, {"reason", std::string(to_string(reason))},
-                 {"code", code()}};
+  Json status = {
+      {"kind", "Status"},    {"apiVersion", "v1"}, {"metadata", Json::object()},
+      {"status", "Failure"}, {"message", message}, {"reason", std::string(to_string(reason))},
+      {"code", code()}};
   if (!continue_token.empty()) status["metadata"]["continue"] = continue_token;
   Json details = Json::object();
   if (!name.empty()) details["name"] = name;
@@ -101,9 +105,15 @@ Error Error::of(Reason reason, std::string message) {
   return error;
 }
 
-Error Error::bad_request(std::string message) { return of(Reason::kBadRequest, std::move(message)); }
-Error Error::unauthorized() { return of(Reason::kUnauthorized, "Unauthorized"); }
-Error Error::expired(std::string message) { return of(Reason::kExpired, std::move(message)); }
+Error Error::bad_request(std::string message) {
+  return of(Reason::kBadRequest, std::move(message));
+}
+Error Error::unauthorized() {
+  return of(Reason::kUnauthorized, "Unauthorized");
+}
+Error Error::expired(std::string message) {
+  return of(Reason::kExpired, std::move(message));
+}
 
 Error Error::unavailable(std::string message) {
   return of(Reason::kServiceUnavailable, std::move(message));
@@ -145,7 +155,9 @@ Error Error::internal(std::string why) {
   return of(Reason::kInternalError, "Internal error occurred: " + why);
 }
 
-Error Error::timeout(std::string why) { return of(Reason::kTimeout, "Timeout: " + why); }
+Error Error::timeout(std::string why) {
+  return of(Reason::kTimeout, "Timeout: " + why);
+}
 
 Error Error::too_many_requests(std::string message, std::int32_t retry_after_seconds) {
   Error error = of(Reason::kTooManyRequests, std::move(message));
@@ -159,7 +171,8 @@ Error Error::from_errno(int error_number, std::string_view what) {
   if (error_number == ENOENT) error.reason = Reason::kNotFound;
   if (error_number == EACCES || error_number == EPERM) error.reason = Reason::kForbidden;
   std::array<char, 256> buffer{};
-  error.message = fmt::format("{}: {}", what, ::strerror_r(error_number, buffer.data(), buffer.size()));
+  error.message =
+      fmt::format("{}: {}", what, ::strerror_r(error_number, buffer.data(), buffer.size()));
   return error;
 }
 

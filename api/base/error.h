@@ -73,8 +73,8 @@ struct Error {
   static Error timeout(std::string why);
   static Error too_many_requests(std::string message, std::int32_t retry_after_seconds);
   static Error of(Reason reason, std::string message);
-  // "what: strerror" with os_errno set. Reason NotFound for ENOENT, Forbidden for EACCES/EPERM, else
-  // InternalError; the message carries no "Internal error occurred".
+  // "what: strerror" with os_errno set. Reason NotFound for ENOENT, Forbidden for EACCES/EPERM,
+  // else InternalError; the message carries no "Internal error occurred".
   static Error from_errno(int error_number, std::string_view what);
   // Reads a Status object back (a client's view of a server's answer).
   static Error from_status(const Json& status);

@@ -36,11 +36,19 @@ Executors::~Executors() {
   if (impl_->io_thread.joinable()) impl_->io_thread.join();
 }
 
-asio::any_io_executor Executors::control() const { return impl_->control.get_executor(); }
-asio::any_io_executor Executors::io() const { return impl_->io.get_executor(); }
-asio::any_io_executor Executors::blocking() const { return impl_->blocking.get_executor(); }
+asio::any_io_executor Executors::control() const {
+  return impl_->control.get_executor();
+}
+asio::any_io_executor Executors::io() const {
+  return impl_->io.get_executor();
+}
+asio::any_io_executor Executors::blocking() const {
+  return impl_->blocking.get_executor();
+}
 
-void Executors::run() { impl_->control.run(); }
+void Executors::run() {
+  impl_->control.run();
+}
 
 void Executors::stop() {
   impl_->control_work.reset();

@@ -43,7 +43,7 @@ class Executors {
 // cancellation: references in the closure stay valid.
 Task<void> run_on(asio::any_io_executor executor, std::function<void()> function);
 
-// The same with a result: `auto bytes = co_await call_on(executors.blocking(), [&] { return read(); });`
+// With a result: `auto bytes = co_await call_on(executors.blocking(), [&] { return read(); });`
 template <class F>
 Task<std::invoke_result_t<F&>> call_on(asio::any_io_executor executor, F function) {
   using R = std::invoke_result_t<F&>;

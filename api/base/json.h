@@ -9,7 +9,7 @@ extern template class nlohmann::basic_json<>;
 
 namespace moth {
 
-// Member `key` of an object, or null when `object` is no object or has no such member. Never throws.
+// Member `key` of an object, null when `object` is no object or has no such member. Never throws.
 inline const Json* find_member(const Json& object, std::string_view key) {
   if (!object.is_object()) return nullptr;
   auto it = object.find(key);

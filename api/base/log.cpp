@@ -44,8 +44,12 @@ void append_value(std::string& line, std::string_view value) {
 
 }  // namespace
 
-void set_level(Level level) { current_level = level; }
-Level level() { return current_level.load(std::memory_order_relaxed); }
+void set_level(Level level) {
+  current_level = level;
+}
+Level level() {
+  return current_level.load(std::memory_order_relaxed);
+}
 
 bool set_level(std::string_view name) {
   for (std::size_t i = 0; i < kNames.size(); ++i) {
@@ -59,13 +63,15 @@ bool set_level(std::string_view name) {
 
 void write(Level level, std::string_view message, const std::vector<Field>& fields) {
   auto now = std::chrono::system_clock::now();
-  auto micros = std::chrono::duration_cast<std::chrono::microseconds>(now.time_since_epoch()).count();
+  auto micros =
+      std::chrono::duration_cast<std::chrono::microseconds>(now.time_since_epoch()).count();
   std::time_t seconds = micros / 1'000'000;
   std::tm parts{};
   ::gmtime_r(&seconds, &parts);
-  std::string line = fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:06}Z {} ", parts.tm_year + 1900,
-                                 parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min,
-                                 parts.tm_sec, micros % 1'000'000, kNames[static_cast<std::size_t>(level)]);
+  std::string line =
+      fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:06}Z {} ", parts.tm_year + 1900,
+                  parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec,
+                  micros % 1'000'000, kNames[static_cast<std::size_t>(level)]);
   append_value(line, message);
   for (const Field& entry : fields) {
     line += ' ';

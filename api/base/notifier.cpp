@@ -23,7 +23,9 @@ struct Notifier::State {
 Notifier::Notifier(asio::any_io_executor executor)
     : state_(std::make_shared<State>(std::move(executor))) {}
 
-Notifier::~Notifier() { notify(); }
+Notifier::~Notifier() {
+  notify();
+}
 
 void Notifier::notify() {
   if (state_->waiters.empty()) {
@@ -37,7 +39,9 @@ void Notifier::notify() {
   state_->waiters.clear();
 }
 
-Task<void> Notifier::wait() { co_await wait_until(MonoTime::max()); }
+Task<void> Notifier::wait() {
+  co_await wait_until(MonoTime::max());
+}
 
 Task<bool> Notifier::wait_until(MonoTime deadline) {
   auto state = state_;

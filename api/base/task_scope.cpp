@@ -76,9 +76,15 @@ void TaskScope::cancel() {
   }
 }
 
-bool TaskScope::cancelled() const { return state_->cancelled; }
-std::size_t TaskScope::running() const { return state_->tasks.size(); }
-const asio::any_io_executor& TaskScope::executor() const { return state_->executor; }
+bool TaskScope::cancelled() const {
+  return state_->cancelled;
+}
+std::size_t TaskScope::running() const {
+  return state_->tasks.size();
+}
+const asio::any_io_executor& TaskScope::executor() const {
+  return state_->executor;
+}
 
 Task<void> TaskScope::join() {
   auto state = state_;

@@ -1,6 +1,6 @@
 #pragma once
-// TaskScope: owns coroutines. Every long-lived object that spawns owns one, cancels it when it stops
-// and awaits join() before it is destroyed. All methods on the scope's executor.
+// TaskScope: owns coroutines. Every long-lived object that spawns owns one, cancels it when it
+// stops and awaits join() before it is destroyed. All methods on the scope's executor.
 #include <functional>
 #include <memory>
 #include <string_view>

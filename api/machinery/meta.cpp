@@ -60,7 +60,8 @@ Meta parse_meta(const Json& object) {
   }
   meta.labels = read_labels(*metadata, "labels");
   meta.annotations = read_labels(*metadata, "annotations");
-  if (const Json* owners = find_member(*metadata, "ownerReferences"); owners && owners->is_array()) {
+  if (const Json* owners = find_member(*metadata, "ownerReferences");
+      owners && owners->is_array()) {
     for (const Json& owner : *owners) {
       meta.owners.push_back({string_or(owner, "apiVersion"), string_or(owner, "kind"),
                              string_or(owner, "name"), string_or(owner, "uid"),

@@ -43,7 +43,9 @@ std::shared_ptr<const std::string> Object::shared_text() const {
   return {shared_from_this(), &text_};
 }
 
-Json Object::parse() const { return Json::parse(text_, nullptr, false); }
+Json Object::parse() const {
+  return Json::parse(text_, nullptr, false);
+}
 
 std::shared_ptr<const Json> Object::dom() const {
   if (!dom_) {
@@ -59,9 +61,17 @@ Draft::~Draft() = default;
 Draft::Draft(Draft&&) noexcept = default;
 Draft& Draft::operator=(Draft&&) noexcept = default;
 
-Json& Draft::metadata() { return (*dom_)["metadata"]; }
-Json& Draft::spec() { return (*dom_)["spec"]; }
-Json& Draft::status() { return (*dom_)["status"]; }
-Json Draft::take() && { return std::move(*dom_); }
+Json& Draft::metadata() {
+  return (*dom_)["metadata"];
+}
+Json& Draft::spec() {
+  return (*dom_)["spec"];
+}
+Json& Draft::status() {
+  return (*dom_)["status"];
+}
+Json Draft::take() && {
+  return std::move(*dom_);
+}
 
 }  // namespace moth

@@ -13,12 +13,11 @@
 namespace moth::network::dns {
 
 struct ServerOptions {
-  SocketAddress listen;  // dns_address:53
-  std::vector<SocketAddress>
-      upstreams;                   // the host's servers; our own address is left out
-  int upstream_timeout_ms = 2000;  // per try
-  std::size_t max_pending = 1024;  // forwarded queries in flight; more get SERVFAIL
-  std::size_t max_tcp = 128;       // connections
+  SocketAddress listen;                  // dns_address:53
+  std::vector<SocketAddress> upstreams;  // the host's servers; our own address is left out
+  int upstream_timeout_ms = 2000;        // per try
+  std::size_t max_pending = 1024;        // forwarded queries in flight; more get SERVFAIL
+  std::size_t max_tcp = 128;             // connections
   std::size_t cache_entries = 4096;
 };
 
