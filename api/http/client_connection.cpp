@@ -241,13 +241,9 @@ ClientConnectionPtr Client::State::take(const std::string& origin) {
 }
 
 void Client::State::give_back(ClientConnectionPtr connection) {
-  if (closed || connection->stream->closed()) return;
+  if (closed || options.max_idle_per_origin == 0 || connection->stream->closed()) return;
   auto& list = idle[connection->origin];
   if (list.size() >= options.max_idle_per_origin) list.erase(list.begin());
-  if (options.max_idle_per_origin == 0) {
-    idle.erase(connection->origin);
-    return;
-  }
   connection->buffer = std::string();
   connection->consumed = 0;
   connection->idle_since = std::chrono::steady_clock::now();
