@@ -89,6 +89,7 @@ class RealNodeStack final : public NodeStack {
   Task<Result<>> register_node();
   Task<Result<bool>> note_boot();
   void follow_references();
+  Task<Result<>> remove_strangers();
   Task<void> collect_images();
 
   Config config_;
@@ -222,6 +223,7 @@ Task<Result<>> RealNodeStack::start(server::Pipeline& pipeline, LocalReader& rea
       std::make_unique<agent::NodeAgent>(executors_, paths_, *pods_, *images_, *usage_, *watcher_);
   MOTH_CO_TRY(co_await register_node());
   follow_references();
+  MOTH_CO_TRY(co_await remove_strangers());
   MOTH_CO_TRY(co_await pods_->start(rebooted));
   usage_->start();
   scope_->spawn("image garbage collection", collect_images());
@@ -298,6 +300,35 @@ void RealNodeStack::follow_references() {
   reader_->subscribe(client::gvr::kSecrets, [this](const client::ObjectReader::Change& change) {
     pods_->refresh(references_.users_of_secret(change.any().ns(), change.any().name()));
   });
+}
+
+// A daemon that was killed between making a root file system and noting it leaves one that nobody
+// knows.
+Task<Result<>> RealNodeStack::remove_strangers() {
+  auto known = co_await call_on(executors_.blocking(), [this] {
+    std::set<std::string> ids;
+    auto entries = os::list_dir(paths_.pods());
+    if (!entries) return ids;
+    for (const auto& entry : *entries) {
+      auto text = os::read_file(paths_.checkpoint(entry.name));
+      auto record = text ? agent::from_checkpoint(Json::parse(*text, nullptr, false))
+                         : Result<agent::PodRecord>(agent::PodRecord{});
+      if (!record) continue;
+      for (const auto& [name, state] : record->containers) {
+        if (state.attempt >= 0) ids.insert(agent::container_id(entry.name, name, state.attempt));
+      }
+    }
+    return ids;
+  });
+  MOTH_CO_ASSIGN(auto snapshots, co_await images_->list_rootfs());
+  for (const images::Snapshot& snapshot : snapshots) {
+    if (known.contains(snapshot.id)) continue;
+    log::info("removing a root file system that no container uses", log::field("id", snapshot.id));
+    auto removed = co_await images_->remove_rootfs(snapshot.id);
+    if (!removed)
+      log::warning("a root file system is left", log::field("error", removed.error().message));
+  }
+  co_return Result<>{};
 }
 
 Task<void> RealNodeStack::collect_images() {

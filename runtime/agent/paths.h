@@ -7,7 +7,7 @@
 //       pod.json                  checkpoint of the worker (written before it acts)
 //       etc/{hosts,hostname,resolv.conf}
 //       volumes/NAME/             what a volume holds, or its mount point
-//       subpaths/CONTAINER/N      bind mounts of subPaths
+//       subpaths/CONTAINER/ATTEMPT/N   bind mounts of subPaths
 //       containers/NAME/ATTEMPT/  bundle of one run: config.json, the shim's records,
 //       termination-log
 //     logs/NS_POD_UID/NAME/ATTEMPT.log   CRI log (and .1, .2 ...)
