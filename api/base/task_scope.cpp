@@ -60,7 +60,8 @@ void TaskScope::spawn(const char* name, Task<void> task) {
   asio::co_spawn(state_->executor, std::move(task),
                  asio::bind_cancellation_slot(
                      signal->slot(), [state = state_, signal, name](std::exception_ptr thrown) {
-                       report(name, thrown);
+                       // Races (a || b) wrap what a cancellation throws.
+                       if (!state->cancelled) report(name, thrown);
                        state->tasks.erase(signal);
                        if (state->tasks.empty()) state->idle.cancel();
                      }));
