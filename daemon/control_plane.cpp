@@ -6,6 +6,7 @@
 #include "daemon/controllers/eventttl/eventttl_controller.h"
 #include "daemon/controllers/framework/controller.h"
 #include "daemon/controllers/garbagecollector/garbagecollector_controller.h"
+#include "daemon/controllers/horizontalpodautoscaler/horizontalpodautoscaler_controller.h"
 #include "daemon/controllers/namespace/namespace_controller.h"
 #include "daemon/controllers/replicaset/replicaset_controller.h"
 #include "daemon/controllers/serviceaccount/serviceaccount_controller.h"
@@ -74,6 +75,15 @@ void ControlPlane::start() {
   it.run(controllers::make_eventttl_controller(it.context("event-ttl-controller")));
   it.run(controllers::make_deployment_controller(it.context("deployment-controller")));
   it.run(controllers::make_replicaset_controller(it.context("replicaset-controller")));
+  controllers::AutoscalerOptions autoscaler;
+  autoscaler.metrics = controllers::make_node_metrics_source(it.node);
+  autoscaler.resource_of = [&registry =
+                                it.pipeline.registry()](const Gvk& target) -> std::optional<Gvr> {
+    const auto* def = registry.find_kind(target);
+    return def && def->subresource("scale") ? std::optional(def->gvr()) : std::nullopt;
+  };
+  it.run(controllers::make_horizontalpodautoscaler_controller(
+      it.context("horizontal-pod-autoscaler"), std::move(autoscaler)));
   Identity& who = it.identity("default-scheduler");
   it.scheduler = std::make_unique<scheduler::Scheduler>(it.executors.control(), it.clock, it.reader,
                                                         who.client, who.events);

@@ -202,12 +202,20 @@ Task<Result<>> ApiServer::Impl::exec(Call& call, bool attach) {
         Error::bad_request("none of the offered subprotocols is supported: use v5.channel.k8s.io"));
   }
   auto session = co_await await_on(control(), node_->exec(*pod, options));
-  if (!session) co_return fail(session.error());
+  // A container that is not there is told before the upgrade; a command that cannot be started, on
+  // the error channel, as upstream does.
+  if (!session && session.error().reason == Reason::kBadRequest) co_return fail(session.error());
   auto socket = co_await call.exchange.upgrade_websocket(std::string(kChannelProtocol));
   if (!socket) co_return fail(socket.error());
   // An empty first message on the lowest output channel, as upstream sends.
   char lowest = options.stdout_open ? kStdout : options.stderr_open ? kStderr : kErrorChannel;
   (void)co_await socket->write_binary(std::string_view(&lowest, 1));
+  if (!session) {
+    (void)co_await socket->write_binary(std::string_view("\x03", 1),
+                                        failure_status(session.error()));
+    co_await socket->close(1000);
+    co_return Result<>{};
+  }
   using namespace asio::experimental::awaitable_operators;
   auto ended = co_await (pump_output(*socket, **session) || pump_input(*socket, **session));
   if (ended.index() == 0) co_await socket->close(1000);

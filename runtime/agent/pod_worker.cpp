@@ -217,6 +217,9 @@ void PodWorker::perform(const Action& action) {
       scope_.spawn("pod finish", finish());
       break;
     case Action::Kind::kForget:
+      // finish() forgets by itself when the object goes meanwhile.
+      if (finishing_) break;
+      finishing_ = true;
       scope_.spawn("pod forget", forget());
       break;
   }
@@ -321,6 +324,7 @@ Task<void> PodWorker::finish() {
 }
 
 Task<void> PodWorker::forget() {
+  if (std::exchange(forgetting_, true)) co_return;
   std::string pod = services_.paths.pod(context_.uid);
   std::string logs = services_.paths.pod_logs(context_.ns, context_.name, context_.uid);
   co_await services_.runtime.removed();
