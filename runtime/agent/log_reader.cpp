@@ -201,14 +201,16 @@ class FileLogReader final : public client::LogReader {
     return true;
   }
 
-  // The file that is open was moved away and a new one took its place.
+  // The file that is open was moved away and a new one took its place: that is next, after what
+  // was still written to the old one.
   bool rotated() {
+    auto current = open_file(source_.path);
     struct stat mine {
     }, named{};
-    if (::fstat(files_.front().get(), &mine) != 0 || ::stat(source_.path.c_str(), &named) != 0)
+    if (!current || ::fstat(files_.front().get(), &mine) != 0 ||
+        ::fstat(current->get(), &named) != 0 || mine.st_ino == named.st_ino)
       return false;
-    if (mine.st_ino == named.st_ino) return false;
-    files_.clear();
+    files_.push_back(*std::move(current));
     return true;
   }
 

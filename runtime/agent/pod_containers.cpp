@@ -348,7 +348,7 @@ Task<void> PodWorker::kill_container(std::string name, std::chrono::seconds grac
   if (container.pre_stop && !run->ended) {
     auto hook = co_await (
         services_.probers.run_hook(context_, container, *container.pre_stop, *run->handle) ||
-        clock.sleep_until(run->kill_deadline) || run->handle->wait());
+        ended_or_overdue(run));
     if (hook.index() == 0 && !std::get<0>(hook)) {
       event(client::EventType::kWarning, "FailedPreStopHook",
             "PreStopHook failed: " + std::get<0>(hook).error().message, path);
@@ -359,10 +359,16 @@ Task<void> PodWorker::kill_container(std::string name, std::chrono::seconds grac
   if (run->ended) co_return;
   (void)run->handle->signal(
       services_.factory.stop_signal(container, record_.container(name).local_image_id));
+  co_await ended_or_overdue(run);
+  if (!run->ended) (void)run->handle->signal(SIGKILL);
+}
+
+// The deadline may come nearer meanwhile.
+Task<void> PodWorker::ended_or_overdue(std::shared_ptr<Run> run) {
+  Clock& clock = services_.clock;
   while (!run->ended && clock.mono() < run->kill_deadline) {
     co_await (run->progress.wait() || clock.sleep_until(run->kill_deadline));
   }
-  if (!run->ended) (void)run->handle->signal(SIGKILL);
 }
 
 Task<void> PodWorker::recover() {

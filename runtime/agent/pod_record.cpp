@@ -1,5 +1,7 @@
 #include "runtime/agent/pod_record.h"
 
+#include <fmt/format.h>
+
 #include "api/base/json.h"
 
 namespace moth::agent {
@@ -60,9 +62,20 @@ Json container_json(const ContainerRecord& record) {
   return json;
 }
 
-ContainerRecord read_container(const Json& json) {
+// An enumerator by number, within those that there are.
+template <class Enum>
+Result<Enum> read_enum(const Json& json, const char* key, Enum last) {
+  std::int64_t number = int_or(json, key);
+  if (number < 0 || number > static_cast<std::int64_t>(last)) {
+    return fail(
+        Error::internal(fmt::format("a pod checkpoint with the unknown {} {}", key, number)));
+  }
+  return static_cast<Enum>(number);
+}
+
+Result<ContainerRecord> read_container(const Json& json) {
   ContainerRecord record;
-  record.state = static_cast<State>(int_or(json, "state"));
+  MOTH_ASSIGN(record.state, read_enum(json, "state", State::kExited));
   record.attempt = static_cast<int>(int_or(json, "attempt", -1));
   record.waiting_reason = string_or(json, "waitingReason");
   record.waiting_message = string_or(json, "waitingMessage");
@@ -106,7 +119,7 @@ Result<PodRecord> from_checkpoint(const Json& checkpoint) {
   if (int_or(checkpoint, "version") != 1)
     return fail(Error::internal("a pod checkpoint of an unknown version"));
   PodRecord record;
-  record.stage = static_cast<PodStage>(int_or(checkpoint, "stage"));
+  MOTH_ASSIGN(record.stage, read_enum(checkpoint, "stage", PodStage::kGone));
   record.accepted_at = wall(checkpoint, "acceptedAt");
   record.resources_ready = bool_or(checkpoint, "resourcesReady");
   record.pod_ip = string_or(checkpoint, "podIP");
@@ -115,8 +128,9 @@ Result<PodRecord> from_checkpoint(const Json& checkpoint) {
   record.deletion_requested = wall(checkpoint, "deletionRequested");
   if (const Json* containers = find_member(checkpoint, "containers");
       containers && containers->is_object()) {
-    for (const auto& [name, json] : containers->items())
-      record.containers[name] = read_container(json);
+    for (const auto& [name, json] : containers->items()) {
+      MOTH_ASSIGN(record.containers[name], read_container(json));
+    }
   }
   return record;
 }

@@ -242,20 +242,31 @@ class StatusBuilder {
     std::string reason = all_ready ? "" : ended ? end_reason : "ContainersNotReady";
     std::string message = all_ready || ended ? "" : list_names("unready", unready);
     set(status, "ContainersReady", all_ready, reason, message);
-    if (all_ready && !gates_open(status)) {
-      set(status, "Ready", false, "ReadinessGatesNotReady",
-          "the status of pod readiness gate is not \"True\", but False");
+    std::string closed = all_ready ? closed_gates(status) : "";
+    if (!closed.empty()) {
+      set(status, "Ready", false, "ReadinessGatesNotReady", closed);
     } else {
       set(status, "Ready", all_ready, reason, message);
     }
     set(status, "PodScheduled", true, "", "");
   }
 
-  bool gates_open(const Json& status) const {
+  // What holds the readiness gates closed, or nothing.
+  std::string closed_gates(const Json& status) const {
     const Json whole = {{"status", status}};
-    return std::all_of(
-        spec_.readiness_gates.begin(), spec_.readiness_gates.end(),
-        [&](const std::string& gate) { return resources::condition_is_true(whole, gate); });
+    std::vector<std::string> texts;
+    for (const std::string& gate : spec_.readiness_gates) {
+      const Json* found = resources::find_condition(whole, gate);
+      std::string value = found ? string_or(*found, "status") : "";
+      if (!found) {
+        texts.push_back(fmt::format(
+            "corresponding condition of pod readiness gate \"{}\" does not exist.", gate));
+      } else if (value != "True") {
+        texts.push_back(fmt::format(
+            "the status of pod readiness gate \"{}\" is not \"True\", but {}", gate, value));
+      }
+    }
+    return fmt::format("{}", fmt::join(texts, ", "));
   }
 
   const StatusInput& input_;

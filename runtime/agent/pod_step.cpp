@@ -29,8 +29,13 @@ class Syncing {
 
   void run() {
     kill_marked();
+    for (const Container& container : spec_.ephemeral_containers) drive(container);
     if (!init()) return;
-    for (const Container& container : spec_.containers) drive(container);
+    for (const Container& container : spec_.containers) {
+      drive(container);
+      // The containers after it wait for a postStart hook: service meshes count on that.
+      if (container.post_start && is_beginning(container)) return;
+    }
   }
 
  private:
@@ -73,6 +78,13 @@ class Syncing {
       return;
     }
     step_.actions.push_back({Action::Kind::kStart, container.name, {}, {}});
+  }
+
+  bool is_beginning(const Container& container) const {
+    const ContainerRecord& state = record_of(record_, container.name);
+    if (state.busy() || (state.running() && !state.post_start_done)) return true;
+    return !step_.actions.empty() && step_.actions.back().kind == Action::Kind::kStart &&
+           step_.actions.back().container == container.name;
   }
 
   void kill_marked() {
@@ -186,19 +198,15 @@ bool should_restart(const PodSpec& spec, const Container& container, int exit_co
 Duration next_backoff(ContainerRecord& record, MonoTime now) {
   bool fresh =
       record.backoff_at == MonoTime{} || now - record.backoff_at > kBackoffReset + record.backoff;
-  Duration wait{};
   if (fresh) {
-    // The first end costs nothing, the second ten seconds.
-    wait = record.backoff_at == MonoTime{} ? Duration::zero() : Duration(kFirstBackoff);
-    record.backoff = wait;
+    record.backoff = Duration::zero();
+  } else if (record.backoff == Duration::zero()) {
+    record.backoff = kFirstBackoff;
   } else {
-    record.backoff =
-        record.backoff == Duration::zero() ? Duration(kFirstBackoff) : record.backoff * 2;
-    record.backoff = std::min<Duration>(record.backoff, kMaxBackoff);
-    wait = record.backoff;
+    record.backoff = std::min<Duration>(record.backoff * 2, kMaxBackoff);
   }
   record.backoff_at = now;
-  return wait;
+  return record.backoff;
 }
 
 bool is_started(const Container& container, const ContainerRecord& record) {
@@ -268,7 +276,6 @@ Step pod_step(const StepInput& input, const PodRecord& record) {
       step.actions.push_back({Action::Kind::kCleanUp, {}, {}, {}});
     } else if (input.object_gone) {
       step.actions.push_back({Action::Kind::kForget, {}, {}, {}});
-      step.stage = PodStage::kGone;
     } else {
       step.actions.push_back({Action::Kind::kFinish, {}, {}, {}});
     }

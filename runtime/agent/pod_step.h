@@ -18,7 +18,7 @@ struct Action {
     kWithdraw,  // take the pod out of every Service, before any signal
     kCleanUp,   // network, groups, volumes, root file systems
     kFinish,    // report the end and delete the object when it is being deleted
-    kForget,    // the object is gone: delete what is left on disk
+    kForget,    // the object is gone: delete what is left on disk, then the pod is kGone
   };
   Kind kind = Kind::kStart;
   std::string container;
@@ -49,7 +49,7 @@ Step pod_step(const StepInput& input, const PodRecord& record);
 bool should_restart(const resources::PodSpec& spec, const resources::Container& container,
                     int exit_code);
 // The wait before the next start of a container that just ended: 0 the first time, then 10 s
-// doubling to 300 s; anew after 600 s without one. Updates the record.
+// doubling to 300 s; anew, from 0, after 600 s without one. Updates the record.
 Duration next_backoff(ContainerRecord& record, MonoTime now);
 
 // Every init container has done its part.

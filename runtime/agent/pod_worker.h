@@ -93,6 +93,7 @@ class PodWorker {
                const shim::Exit& exit);
   Task<void> remove_run(std::string container, int attempt, std::string id);
   Task<void> kill_container(std::string container, std::chrono::seconds grace, std::string message);
+  Task<void> ended_or_overdue(std::shared_ptr<Run> run);
   Task<void> withdraw();
   Task<void> clean_up();
   Task<void> finish();
@@ -117,7 +118,7 @@ class PodWorker {
   bool adopted_, rebooted_;
   bool object_gone_ = false;
   bool detached_ = false;
-  bool finishing_ = false;
+  bool finishing_ = false, forgetting_ = false;
   std::string saved_;     // the last checkpoint
   std::string reported_;  // the last status that was written
   std::map<std::string, std::shared_ptr<Run>> runs_;
