@@ -82,7 +82,7 @@ class PodLife(ClusterCase):
     def test_several_containers_share_network_and_are_ready_together(self):
         self.run_pod("pair", "exec /bin/web", more_containers=[
             {"name": "side", "image": tools.IMAGE, "command": ["/bin/sleep", "1000"]}])
-        done = self.exec("pair", "wget", "-q", "-O", "-", "http://127.0.0.1:8080/", container="side")
+        done = self.exec("pair", "web", "get", "127.0.0.1", "8080", "/", container="side")
         self.assertEqual(done.stdout, "pair 1\n")
 
     def test_graceful_termination_lets_the_program_end(self):

@@ -62,13 +62,21 @@ class ClusterCase(unittest.TestCase):
         return self.daemon.api
 
     def setUp(self):
+        self.daemon.start_again_if_dead()
+        self.addCleanup(self._fail_if_dead)
         name = re.sub(r"[^a-z0-9]+", "-", self._testMethodName.replace("test_", "").lower()).strip("-")[:50]
         self.ns = name
         self.api.create("namespaces", "", {"metadata": {"name": self.ns}})
         self.api.wait("serviceaccounts", self.ns, "default", bool, 10, "made by its controller")
         self.addCleanup(self._remove_namespace)
 
+    def _fail_if_dead(self):
+        if self.daemon.died:
+            self.fail(f"mothd died: {self.daemon.died}")
+
     def _remove_namespace(self):
+        if self.daemon.died:
+            return
         self.api.delete_if_there("namespaces", "", self.ns)
         for pod in self.api.list("pods", self.ns):
             self.api.delete_if_there("pods", self.ns, pod["metadata"]["name"], grace=0)

@@ -1,5 +1,6 @@
 """A mothd of the test's own: instance name, folders, address ranges and ports that nobody else uses."""
 import fcntl
+import http.client
 import os
 import pathlib
 import shutil
@@ -56,6 +57,7 @@ class Daemon:
         self.extra_args = list(args)
         self.footprint = Footprint(self.instance, self.data_dir, self.run_dir, self.pod_cidr, self.service_cidr)
         self.process = None
+        self.stopped = False  # by the test
         self._api = None
         left = self.footprint.everything()
         if left:
@@ -85,6 +87,7 @@ class Daemon:
         """Starts the process and returns the time (monotonic) of its start."""
         with open(self.log_path, "ab") as log:
             started = time.monotonic()
+            self.stopped = False
             self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                             start_new_session=True)
         return started
@@ -97,7 +100,6 @@ class Daemon:
     def wait_ready(self, started: float, timeout: float = 30) -> float:
         # Nothing can be waited for before the socket is there, so this asks every few milliseconds.
         context = ssl._create_unverified_context()
-        import http.client
         while time.monotonic() < started + timeout:
             if self.process.poll() is not None:
                 raise AssertionError(f"mothd ended with {self.process.returncode}:\n{self.log_tail()}")
@@ -115,7 +117,21 @@ class Daemon:
             time.sleep(0.003)
         raise AssertionError(f"mothd was not ready after {timeout} s:\n{self.log_tail()}")
 
+    @property
+    def died(self) -> str:
+        """How the process ended although nobody asked it to; empty while it runs."""
+        if self.process is None or self.process.poll() is None or self.stopped:
+            return ""
+        code = self.process.returncode
+        return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+
+    def start_again_if_dead(self) -> None:
+        if self.died:
+            self._api = None
+            self.start()
+
     def kill9(self) -> None:
+        self.stopped = True
         self.process.kill()
         self.process.wait()
         if self._api:
@@ -125,6 +141,7 @@ class Daemon:
         """SIGTERM: the daemon leaves, the containers stay."""
         if self.process is None or self.process.poll() is not None:
             return self.process.returncode if self.process else 0
+        self.stopped = True
         self.process.send_signal(signal.SIGTERM)
         try:
             code = self.process.wait(timeout)
@@ -176,7 +193,7 @@ class Daemon:
 
     def destroy(self) -> dict:
         """Stops everything and gives what was left behind (then removed by force)."""
-        left = {}
+        left = {"mothd": [self.died]} if self.died else {}
         try:
             try:
                 self.terminate()

@@ -10,7 +10,12 @@
 //
 // SIGTERM: goes on serving what still arrives until nothing has for 300 ms, then exits with 0.
 // UDP on the same port: every datagram is answered with the host name.
+//
+// As a client (BusyBox, linked statically with glibc, cannot resolve names):
+//   web get HOST PORT PATH     prints the body; exit code 1 when there is none
+//   web connect HOST PORT      exit code 0 when something accepts
 #include <errno.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
@@ -124,7 +129,50 @@ static void receive(int fd) {
   answer(fd, connection);
 }
 
+static int dial(const char* host, const char* port) {
+  struct addrinfo hints = {.ai_family = AF_INET, .ai_socktype = SOCK_STREAM}, *found = NULL;
+  int failed = getaddrinfo(host, port, &hints, &found);
+  if (failed) {
+    fprintf(stderr, "web: %s: %s\n", host, gai_strerror(failed));
+    return -1;
+  }
+  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  struct timeval limit = {.tv_sec = 5};
+  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+  setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+  if (connect(fd, found->ai_addr, found->ai_addrlen) != 0) {
+    fprintf(stderr, "web: %s:%s: %s\n", host, port, strerror(errno));
+    close(fd);
+    fd = -1;
+  }
+  freeaddrinfo(found);
+  return fd;
+}
+
+static int get(const char* host, const char* port, const char* path) {
+  int fd = dial(host, port);
+  if (fd < 0) return 1;
+  char text[kRequestSize];
+  int size = snprintf(text, sizeof text, "GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n",
+                      path, host);
+  if (send(fd, text, (size_t)size, MSG_NOSIGNAL) != size) return 1;
+  size_t used = 0;
+  ssize_t got;
+  while (used < sizeof text - 1 && (got = recv(fd, text + used, sizeof text - 1 - used, 0)) > 0)
+    used += (size_t)got;
+  text[used] = 0;
+  const char* body = strstr(text, "\r\n\r\n");
+  if (!body || strncmp(text, "HTTP/1.1 200 ", 13) != 0) {
+    fprintf(stderr, "web: %s\n", used ? text : "no answer");
+    return 1;
+  }
+  fputs(body + 4, stdout);
+  return 0;
+}
+
 int main(int argc, char** argv) {
+  if (argc == 5 && strcmp(argv[1], "get") == 0) return get(argv[2], argv[3], argv[4]);
+  if (argc == 4 && strcmp(argv[1], "connect") == 0) return dial(argv[2], argv[3]) < 0;
   int port = argc > 1 ? atoi(argv[1]) : 8080;
   struct sigaction action = {.sa_handler = on_term};
   sigaction(SIGTERM, &action, NULL);
