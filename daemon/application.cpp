@@ -64,6 +64,9 @@ Result<> make_data_dir(const std::string& path) {
   return {};
 }
 
+// History for watchers, per resource: some thousand changes of pods.
+constexpr std::size_t kWatchRingBytes = 4u << 20;
+
 bool is_loopback(const std::string& host) {
   return host == "::1" || host.starts_with("127.") || host == "localhost";
 }
@@ -176,6 +179,7 @@ Task<Result<>> Application::Impl::start_pipeline() {
   options.control = executors.control();
   options.clock = &clock;
   options.metrics = &metrics;
+  options.ring_bytes = kWatchRingBytes;
   MOTH_CO_ASSIGN(store, co_await store::Store::open(std::move(options)));
 
   MOTH_CO_ASSIGN(auto ports, parse_port_range(config.node_port_range));

@@ -1,5 +1,7 @@
 #include "daemon/controllers/eventttl/eventttl_controller.h"
 
+#include <algorithm>
+
 #include "api/base/json.h"
 #include "api/machinery/time.h"
 
@@ -7,6 +9,9 @@ namespace moth::controllers {
 namespace {
 
 constexpr auto kTimeToLive = std::chrono::hours(1);
+constexpr std::size_t kMaxEvents = 4096;
+// The whole list is looked at once for so many new events.
+constexpr std::uint64_t kTrimEvery = 256;
 
 class EventTtlController final : public Controller {
  public:
@@ -17,15 +22,18 @@ class EventTtlController final : public Controller {
   // One timer an event: its first look comes when it may be due.
   void subscribe(WorkQueue& queue) override {
     context_.subscriptions.subscribe(
-        client::gvr::kEvents, [&queue](const client::ObjectReader::Change& change) {
-          if (change.object && !change.previous)
-            queue.add_after({change.object->ns(), change.object->name()}, kTimeToLive);
+        client::gvr::kEvents, [this, &queue](const client::ObjectReader::Change& change) {
+          if (!change.object || change.previous) return;
+          // One timer an event: its first look comes when it may be due.
+          queue.add_after({change.object->ns(), change.object->name()}, kTimeToLive);
+          if (++created_ % kTrimEvery == 0) queue.add(kTrim);
         });
     for (const ObjectPtr& event : context_.reader.list(client::gvr::kEvents))
       queue.add({event->ns(), event->name()});
   }
 
   Task<Result<Requeue>> reconcile(Key key) override {
+    if (key == kTrim) co_return co_await trim();
     ObjectPtr event = context_.reader.get(client::gvr::kEvents, key.ns, key.name);
     if (!event) co_return Requeue{};
     auto left = last_seen(*event) + kTimeToLive - context_.clock.wall();
@@ -37,6 +45,26 @@ class EventTtlController final : public Controller {
   }
 
  private:
+  // No event has an empty namespace.
+  inline static const Key kTrim{"", "trim"};
+
+  Task<Result<Requeue>> trim() {
+    auto events = context_.reader.list(client::gvr::kEvents);
+    if (events.size() <= kMaxEvents) co_return Requeue{};
+    std::size_t excess = events.size() - kMaxEvents;
+    auto older = [](const ObjectPtr& a, const ObjectPtr& b) {
+      return a->meta().resource_version < b->meta().resource_version;
+    };
+    std::nth_element(events.begin(), events.begin() + static_cast<std::ptrdiff_t>(excess),
+                     events.end(), older);
+    for (std::size_t i = 0; i < excess; ++i) {
+      auto removed =
+          co_await context_.client.remove(client::gvr::kEvents, events[i]->ns(), events[i]->name());
+      if (!removed && removed.error().reason != Reason::kNotFound) co_return fail(removed.error());
+    }
+    co_return Requeue{};
+  }
+
   static WallTime last_seen(const Object& event) {
     const Json dom = event.parse();
     WallTime latest = event.meta().created.value_or(WallTime{});
@@ -51,6 +79,7 @@ class EventTtlController final : public Controller {
   }
 
   ControllerContext context_;
+  std::uint64_t created_ = 0;
 };
 
 }  // namespace
