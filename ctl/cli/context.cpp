@@ -1,0 +1,151 @@
+#include "ctl/cli/context.h"
+
+#include <unistd.h>
+
+#include <cstdlib>
+#include <iostream>
+
+#include "api/base/version.h"
+#include "api/machinery/names.h"
+
+namespace moth::ctl {
+namespace {
+
+constexpr const char* kDaemonKubeconfig = "/var/lib/moth/admin.kubeconfig";
+
+KubeOverrides overrides_of(const Arguments& arguments) {
+  KubeOverrides overrides;
+  overrides.context = arguments.text("context");
+  overrides.cluster = arguments.text("cluster");
+  overrides.user = arguments.text("user");
+  overrides.namespace_ = arguments.text("namespace");
+  overrides.server = arguments.text("server");
+  overrides.token = arguments.text("token");
+  overrides.certificate_authority = arguments.text("certificate-authority");
+  overrides.client_certificate = arguments.text("client-certificate");
+  overrides.client_key = arguments.text("client-key");
+  overrides.tls_server_name = arguments.text("tls-server-name");
+  if (arguments.given("insecure-skip-tls-verify"))
+    overrides.insecure_skip_tls_verify = arguments.flag("insecure-skip-tls-verify");
+  return overrides;
+}
+
+}  // namespace
+
+const std::vector<FlagSpec>& global_flags() {
+  static const std::vector<FlagSpec> flags = {
+      {"as", 0, FlagKind::kText, "", "Username to impersonate for the operation."},
+      {"as-group", 0, FlagKind::kTexts, "", "Group to impersonate; may be given several times."},
+      {"as-uid", 0, FlagKind::kText, "", "UID to impersonate for the operation."},
+      {"certificate-authority", 0, FlagKind::kText, "",
+       "Path to a certificate of the authority that signed the server's."},
+      {"client-certificate", 0, FlagKind::kText, "", "Path to a client certificate."},
+      {"client-key", 0, FlagKind::kText, "", "Path to the client certificate's key."},
+      {"cluster", 0, FlagKind::kText, "", "Name of the kubeconfig's cluster to use."},
+      {"context", 0, FlagKind::kText, "", "Name of the kubeconfig's context to use."},
+      {"help", 'h', FlagKind::kBool, "", "Help for the command.", "", true},
+      {"insecure-skip-tls-verify", 0, FlagKind::kBool, "",
+       "Do not check the server's certificate. This makes the connection insecure."},
+      {"kubeconfig", 0, FlagKind::kText, "",
+       "Path to the kubeconfig file. Without it: $KUBECONFIG, then "
+       "/var/lib/moth/admin.kubeconfig, then ~/.kube/config."},
+      {"namespace", 'n', FlagKind::kText, "", "The namespace of this request."},
+      {"request-timeout", 0, FlagKind::kDuration, "0",
+       "How long to wait for one answer of the server (1s, 2m, 3h). Zero: for ever."},
+      {"server", 's', FlagKind::kText, "", "Address and port of the API server."},
+      {"tls-server-name", 0, FlagKind::kText, "",
+       "Name in the server's certificate, when it is not the host's."},
+      {"token", 0, FlagKind::kText, "", "Bearer token for authentication."},
+      {"user", 0, FlagKind::kText, "", "Name of the kubeconfig's user to use."},
+      {"v", 'v', FlagKind::kInteger, "0", "From 6 on: show the requests; from 8 on: their bodies."},
+  };
+  return flags;
+}
+
+Context::Context(Streams streams, const Command& root, const Arguments& arguments)
+    : streams_(streams), root_(root), arguments_(arguments) {}
+Context::~Context() = default;
+
+void Context::write_out(std::string_view text) {
+  streams_.out.write(text.data(), static_cast<std::streamsize>(text.size()));
+}
+
+void Context::write_err(std::string_view text) {
+  streams_.out.flush();
+  streams_.err.write(text.data(), static_cast<std::streamsize>(text.size()));
+  streams_.err.flush();
+}
+
+void Context::flush() {
+  streams_.out.flush();
+}
+
+std::string Context::failure_message(const Failure& failure) const {
+  return failure_text(failure, server_);
+}
+
+void Context::report(const Failure& failure) {
+  reported_ = true;
+  write_err(failure_message(failure));
+}
+
+std::vector<std::string> Context::kubeconfig_files() const {
+  const std::string& given = arguments_.text("kubeconfig");
+  const char* environment = std::getenv("KUBECONFIG");
+  if (given.empty() && (!environment || !*environment) && ::access(kDaemonKubeconfig, R_OK) == 0)
+    return {kDaemonKubeconfig};
+  return kubeconfig_paths(given);
+}
+
+Outcome<Kubeconfig> Context::kubeconfig() const {
+  MOTH_ASSIGN(Kubeconfig config,
+              load_kubeconfig(kubeconfig_files(), arguments_.given("kubeconfig")));
+  return config;
+}
+
+Outcome<Api*> Context::api() {
+  if (api_) return api_.get();
+  MOTH_ASSIGN(Kubeconfig config, kubeconfig());
+  KubeOverrides overrides = overrides_of(arguments_);
+  if (config.clusters.empty() && overrides.server.empty()) {
+    return refuse(
+        "there is no kubeconfig that says where the API server is. Start mothd on this machine "
+        "(it writes /var/lib/moth/admin.kubeconfig; reading it takes root's rights), or name a "
+        "file with --kubeconfig or $KUBECONFIG");
+  }
+  MOTH_ASSIGN(KubeEndpoint endpoint, resolve_endpoint(config, overrides));
+  if (arguments_.given("as")) {
+    endpoint.impersonate = arguments_.text("as");
+    endpoint.impersonate_uid = arguments_.text("as-uid");
+    endpoint.impersonate_groups = arguments_.texts("as-group");
+  }
+  server_ = endpoint.server;
+  client::RestOptions options;
+  options.user_agent = fmt::format("moth/{} (linux) kubectl-compatible", kVersion);
+  options.request_timeout = arguments_.duration("request-timeout");
+  options.warn = [this](const std::string& text) { warn("Warning: {}", text); };
+  auto level = arguments_.integer("v");
+  if (level >= 6) {
+    options.trace = [this, level](const std::string& line) {
+      if (level >= 8 || !line.starts_with("Request Body: ")) warn("{}", line);
+    };
+  }
+  MOTH_ASSIGN(api_, Api::connect(std::move(endpoint), std::move(options)));
+  return api_.get();
+}
+
+bool Context::ns_given() const {
+  return arguments_.given("namespace");
+}
+
+Outcome<std::string> Context::ns() {
+  if (!arguments_.text("namespace").empty()) return arguments_.text("namespace");
+  MOTH_ASSIGN(Kubeconfig config, kubeconfig());
+  auto context = config.contexts.find(arguments_.given("context") ? arguments_.text("context")
+                                                                  : config.current_context);
+  if (context != config.contexts.end() && !context->second.namespace_.empty())
+    return context->second.namespace_;
+  return "default";
+}
+
+}  // namespace moth::ctl
