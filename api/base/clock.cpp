@@ -22,8 +22,8 @@ Task<void> RealClock::sleep_until(MonoTime deadline) {
 }
 
 struct FakeClock::Sleeper {
-  Sleeper(asio::any_io_executor executor, MonoTime until)
-      : timer(std::move(executor), MonoTime::max()), deadline(until) {}
+  Sleeper(const asio::any_io_executor& executor, MonoTime until)
+      : timer(executor, MonoTime::max()), deadline(until) {}
   asio::steady_timer timer;
   MonoTime deadline;
   bool woken = false;

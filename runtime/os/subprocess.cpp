@@ -84,11 +84,11 @@ Result<void> connect(SpawnSettings& settings, ChildEnds& ends, const Stdio& stdi
     case Stdio::Kind::kPipe: {
       int pair[2];
       if (::pipe2(pair, O_CLOEXEC) != 0) return fail(Error::from_errno(errno, "pipe"));
-      UniqueFd read_end(pair[0]), write_end(pair[1]);
-      our_end = input ? std::move(write_end) : std::move(read_end);
+      const UniqueFd their_end(pair[input ? 0 : 1]);
+      our_end = UniqueFd(pair[input ? 1 : 0]);
       ::fcntl(our_end.get(), F_SETFL, O_NONBLOCK);
       if (input) ignore_sigpipe();
-      return give(settings, ends, input ? read_end.get() : write_end.get(), number);
+      return give(settings, ends, their_end.get(), number);
     }
   }
   return {};
