@@ -47,7 +47,8 @@ MAY_INCLUDE = {
     "tests": ["api", "daemon", "scheduler", "runtime", "ctl", "tests"],
 }
 
-INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"')
+# Ours and nobody else's go in quotes, so that a quoted third-party header is refused too.
+INCLUDE = re.compile(r'^\s*#\s*include\s*(?:"([^"]+)"|<((?:api|daemon|scheduler|runtime|ctl|tests)/[^>]+)>)')
 
 
 def allowed(source: str, target: str) -> bool:
@@ -69,8 +70,13 @@ def main() -> int:
             continue
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
             match = INCLUDE.match(line)
-            if match and not allowed(name, match.group(1)):
-                wrong.append(f"{name}:{number}: may not include {match.group(1)}")
+            if not match:
+                continue
+            quoted, bracketed = match.groups()
+            if bracketed:
+                wrong.append(f"{name}:{number}: put {bracketed} in quotes")
+            elif not allowed(name, quoted):
+                wrong.append(f"{name}:{number}: may not include {quoted}")
     print("\n".join(wrong) if wrong else f"include rules hold in {len(files)} files")
     return 1 if wrong else 0
 
