@@ -5,7 +5,7 @@
 namespace moth::http {
 
 struct Deadline::State {
-  explicit State(asio::any_io_executor executor) : timer(std::move(executor)) {}
+  explicit State(const asio::any_io_executor& executor) : timer(executor) {}
   asio::steady_timer timer;
   std::function<void()> on_expiry;
   bool expired = false;
@@ -14,7 +14,7 @@ struct Deadline::State {
 Deadline::Deadline(asio::any_io_executor executor, std::chrono::milliseconds timeout,
                    std::function<void()> on_expiry) {
   if (timeout.count() <= 0) return;
-  state_ = std::make_shared<State>(std::move(executor));
+  state_ = std::make_shared<State>(executor);
   state_->on_expiry = std::move(on_expiry);
   state_->timer.expires_after(timeout);
   state_->timer.async_wait([state = state_](const boost::system::error_code& error) {
