@@ -29,7 +29,7 @@ struct Endpoint {
 };
 
 struct Lookup {
-  explicit Lookup(asio::any_io_executor io) : done(std::move(io)) {
+  explicit Lookup(const asio::any_io_executor& io) : done(io) {
     done.expires_at(asio::steady_timer::time_point::max());
   }
   std::string host, port;
