@@ -51,13 +51,16 @@ Result<server::Authenticator> make_authenticator(const Config& config) {
   return server::Authenticator(std::move(tokens));
 }
 
+// The directory itself is for its owner alone: below it lie root file systems with setuid programs,
+// logs and keys.
 Result<> make_data_dir(const std::string& path) {
   std::string partial;
   std::istringstream parts(path);
   for (std::string part; std::getline(parts, part, '/');) {
     if (part.empty()) continue;
     partial += "/" + part;
-    if (::mkdir(partial.c_str(), 0755) != 0 && errno != EEXIST) {
+    bool last = partial.size() == path.size() || partial + "/" == path;
+    if (::mkdir(partial.c_str(), last ? 0700 : 0755) != 0 && errno != EEXIST) {
       return fail(Error::from_errno(errno, "--data-dir: create " + partial));
     }
   }

@@ -109,7 +109,8 @@ class NodeApi {
   virtual Task<Result<Json>> image_pull(std::string reference, ProgressSink progress) = 0;
   virtual Task<Result<Json>> image_remove(std::string reference) = 0;
   virtual Task<Result<Json>> image_prune() = 0;
-  // {"context":dir,"file":path,"tag":name,"args":{k:v}}
+  // {"context":dir,"file":path,"tags":[name],"args":{k:v},"target":stage,"noCache":bool,
+  // "volumes":{host:path}}
   virtual Task<Result<Json>> image_build(Json request, ProgressSink progress) = 0;
 };
 

@@ -94,6 +94,10 @@ Task<void> PodWorker::detach() {
   detached_ = true;
   scope_.cancel();
   co_await scope_.join();
+  // Nothing adds runs any more; their probes have tasks of their own.
+  for (auto& [name, run] : runs_) {
+    if (run->prober) co_await run->prober->stop();
+  }
   save();
 }
 
