@@ -23,7 +23,7 @@ class UnderLoad(ClusterCase):
         return url
 
     def assert_no_failures(self, result: dict, at_least: int) -> None:
-        print(result)
+        self.note(f"{result['requests']} requests, {result['failed']} failed, p99 {result['p99_ms']} ms")
         self.assertEqual(result["failed"], 0, result)
         self.assertGreaterEqual(result["requests"], at_least, result)
 
@@ -74,7 +74,7 @@ class UnderLoad(ClusterCase):
         self.wait_deployment("web")
         after = self.containers()
         self.assertEqual({uid: after.get(uid) for uid in before}, before)
-        print("took over within", times)
+        self.note("took over within", " ".join(f"{t * 1000:.0f} ms" for t in times))
         self.assertLess(sorted(times)[1], TAKE_OVER_S, times)
 
     def containers(self) -> dict:

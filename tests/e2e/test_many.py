@@ -33,7 +33,7 @@ class Many(ClusterCase):
             "many", 100, container={"command": ["/bin/sleep", "100000"]}, pod={"terminationGracePeriodSeconds": 0}))
         began = time.monotonic()
         done = self.wait_deployment("many", 120)
-        print("100 replicas ready after", round(time.monotonic() - began, 2), "s")
+        self.note("100 replicas ready after", round(time.monotonic() - began, 2), "s")
         self.assertEqual(done["status"]["readyReplicas"], 100)
         counts = self.daemon.footprint.of_pods()
         self.assertEqual((counts["links"], counts["netns"], counts["pod folders"]), (100, 100, 100), counts)
@@ -69,7 +69,7 @@ class Cycles(ClusterCase):
         self.assertEqual(self.daemon.footprint.of_pods(), nothing)
         eventually(lambda: descriptors_of(pid) <= before[1], 10)
         after = memory_of(pid), descriptors_of(pid), threads_of(pid)
-        print("memory (kB PSS), descriptors, threads before and after", self.cycles, "cycles:", before, after)
+        self.note("memory (kB PSS), descriptors, threads before and after", self.cycles, "cycles:", before, after)
         self.assertLessEqual(after[1], before[1] + 2, "descriptors")
         self.assertLessEqual(after[2], before[2] + 1, "threads")
         # Events and watch rings of 100 pods are kept on purpose, in bounds; a leak of a pod is more.

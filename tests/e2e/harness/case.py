@@ -70,6 +70,10 @@ class ClusterCase(unittest.TestCase):
         self.api.wait("serviceaccounts", self.ns, "default", bool, 10, "made by its controller")
         self.addCleanup(self._remove_namespace)
 
+    def note(self, *words) -> None:
+        """A number worth seeing although the test passed."""
+        self.notes = getattr(self, "notes", []) + [" ".join(map(str, words))]
+
     def _fail_if_dead(self):
         if self.daemon.died:
             self.fail(f"mothd died: {self.daemon.died}")

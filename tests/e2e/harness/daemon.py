@@ -126,7 +126,7 @@ class Daemon:
         return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
 
     def start_again_if_dead(self) -> None:
-        if self.died:
+        if self.process.poll() is not None:
             self._api = None
             self.start()
 

@@ -94,7 +94,8 @@ class Footprint:
         pods = pathlib.Path(self.data_dir) / "pods"
         return {
             "processes": sum("mothd" not in command.split(" ")[0] for _, command in self.processes()),
-            "mounts": len(self.mounts()),
+            # The folder of network namespaces is a mount itself, so that they are seen everywhere.
+            "mounts": sum(point != str(netns) for point in self.mounts()),
             "links": sum(not name.endswith("svc") for name in self.links()),
             "cgroups": sum("/pod" in path for path in self.cgroups()),
             "netns": len(list(netns.iterdir())) if netns.is_dir() else 0,
