@@ -6,6 +6,8 @@
 #include <boost/asio/io_context.hpp>
 
 #include "api/base/json.h"
+#include "api/base/notifier.h"
+#include "api/base/task_scope.h"
 #include "daemon/controllers/framework/batch.h"
 
 namespace moth::controllers {
@@ -88,6 +90,25 @@ TEST_F(BatchTest, RunAllTriesAll) {
   calls = 0;
   context.restart();
   EXPECT_EQ(run(run_all(context.get_executor(), 0, work(3))).succeeded, 0);
+}
+
+// A worker must still end when it is asked to after it has waited for a batch.
+TEST_F(BatchTest, LeavesTheCallerCancellable) {
+  TaskScope scope(context.get_executor());
+  Notifier never(context.get_executor());
+  bool waiting = false;
+  auto task = [this](Notifier& wait_for, bool& reached) -> Task<void> {
+    (void)co_await slow_start(context.get_executor(), 3, work(100));
+    reached = true;
+    co_await wait_for.wait();
+  };
+  scope.spawn("worker", task(never, waiting));
+  context.poll();
+  ASSERT_TRUE(waiting);
+  scope.cancel();
+  context.restart();
+  context.poll();
+  EXPECT_EQ(scope.running(), 0u);
 }
 
 }  // namespace
