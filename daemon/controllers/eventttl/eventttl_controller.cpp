@@ -28,8 +28,11 @@ class EventTtlController final : public Controller {
           queue.add_after({change.object->ns(), change.object->name()}, kTimeToLive);
           if (++created_ % kTrimEvery == 0) queue.add(kTrim);
         });
-    for (const ObjectPtr& event : context_.reader.list(client::gvr::kEvents))
-      queue.add({event->ns(), event->name()});
+    WallTime now = context_.clock.wall();
+    for (const ObjectPtr& event : context_.reader.list(client::gvr::kEvents)) {
+      auto due = event->meta().created.value_or(now) + kTimeToLive - now;
+      queue.add_after({event->ns(), event->name()}, std::chrono::duration_cast<Duration>(due));
+    }
   }
 
   Task<Result<Requeue>> reconcile(Key key) override {

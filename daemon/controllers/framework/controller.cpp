@@ -1,5 +1,8 @@
 #include "daemon/controllers/framework/controller.h"
 
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
 #include "api/base/log.h"
 
 namespace moth::controllers {
@@ -56,6 +59,8 @@ Task<void> ControllerRunner::work() {
       if (result->after) queue_.add_after(key, *result->after);
     }
     queue_.done(key);
+    // Others get their turn between two keys, however many wait.
+    co_await asio::post(asio::use_awaitable);
   }
 }
 
