@@ -94,7 +94,7 @@ class ModelServer(ClusterCase):
                                                         r"model-server\s+1/1\s+1\s+1\s+")
         self.assertRegex(self.kubectl("get", "svc", "model-server"),
                          r"model-server\s+NodePort\s+10\.91\.\d+\.\d+\s+<none>\s+80:30080/TCP")
-        self.assertRegex(self.kubectl("get", "hpa"), r"model-server\s+Deployment/model-server\s+cpu: .*/70%\s+1\s+4\s+1")
+        self.assertRegex(self.kubectl("get", "hpa"), r"model-server\s+Deployment/model-server\s+cpu: .*/70%\s+1\s+4\s+\d")
         self.assertRegex(self.kubectl("get", "nodes"), r"moth-test\s+Ready\s+\S+\s+\d+\w\s+v1\.36\.0\+moth")
         everything = self.kubectl("get", "all,cm,secret,endpoints,endpointslices,events,sa,rs")
         self.assertIn("replicaset.apps/model-server-", everything)
@@ -121,7 +121,7 @@ class ModelServer(ClusterCase):
         self.assertEqual(follow.stdout.readline(), "serving on port 8080\n")
         follow.kill()
         follow.communicate()
-        self.assertEqual(self.kubectl("exec", pod, "--", "printenv", "MODEL_NAME"), "breast-cancer\n")
+        self.assertEqual(self.kubectl("exec", pod, "--", "/bin/sh", "-c", "echo $MODEL_NAME"), "breast-cancer\n")
         self.assertEqual(self.kubectl("exec", "deploy/model-server", "--", "id", "-u"), "1000\n")
         failed = self.daemon.kubectl("exec", pod, "--", "/bin/sh", "-c", "exit 9", check=False)
         self.assertEqual(failed.returncode, 9)

@@ -1,0 +1,97 @@
+#include <gtest/gtest.h>
+
+#include "api/server/auth/authenticator.h"
+#include "api/server/auth/authorizer.h"
+
+namespace moth::server {
+namespace {
+
+http::Request with_token(const std::string& header) {
+  http::Request request;
+  if (!header.empty()) request.headers.set("Authorization", header);
+  return request;
+}
+
+TEST(TokenFile, ReadsRecords) {
+  auto tokens = parse_token_file("abc,alice,1\n\n\"d,e\",bob,2,\"dev,system:masters\"\r\n");
+  ASSERT_TRUE(tokens);
+  ASSERT_EQ(tokens->size(), 2u);
+  EXPECT_EQ(tokens->at("abc").name, "alice");
+  EXPECT_TRUE(tokens->at("abc").groups.empty());
+  EXPECT_EQ(tokens->at("d,e").groups, (std::vector<std::string>{"dev", "system:masters"}));
+}
+
+TEST(TokenFile, RefusesWithTheLine) {
+  auto few = parse_token_file("a,b,c\nx,y\n");
+  ASSERT_FALSE(few);
+  EXPECT_NE(few.error().message.find("line 2"), std::string::npos);
+  auto twice = parse_token_file("a,b,c\na,d,e\n");
+  ASSERT_FALSE(twice);
+  EXPECT_NE(twice.error().message.find("twice"), std::string::npos);
+  EXPECT_FALSE(parse_token_file(",b,c\n"));
+}
+
+TEST(Authenticator, Tokens) {
+  Authenticator tokens({{"secret", {"alice", "1", {"dev"}}}});
+  auto alice = tokens.authenticate(with_token("Bearer secret"));
+  ASSERT_TRUE(alice);
+  EXPECT_EQ(alice->name, "alice");
+  EXPECT_TRUE(alice->in_group("dev"));
+  EXPECT_TRUE(alice->in_group("system:authenticated"));
+  EXPECT_TRUE(tokens.authenticate(with_token("bearer  secret")));
+  for (const char* header : {"Bearer wrong", "Bearer", "Bearer ", "Basic secret", "secret"}) {
+    auto refused = tokens.authenticate(with_token(header));
+    ASSERT_FALSE(refused) << header;
+    EXPECT_EQ(refused.error().reason, Reason::kUnauthorized);
+  }
+  auto nobody = tokens.authenticate(with_token(""));
+  ASSERT_TRUE(nobody);
+  EXPECT_EQ(nobody->name, "system:anonymous");
+  EXPECT_FALSE(nobody->in_group("system:authenticated"));
+}
+
+TEST(Authenticator, Certificates) {
+  Authenticator none({});
+  http::Request request;
+  auto peer = std::make_shared<http::PeerCertificate>();
+  peer->common_name = "admin";
+  peer->organizations = {"system:masters"};
+  request.peer = peer;
+  auto admin = none.authenticate(request);
+  ASSERT_TRUE(admin);
+  EXPECT_EQ(admin->name, "admin");
+  EXPECT_TRUE(admin->in_group("system:masters"));
+  http::Request bad;
+  bad.peer_error = "expired";
+  EXPECT_FALSE(none.authenticate(bad));
+}
+
+TEST(Authorizer, MastersMayAll) {
+  RequestInfo info;
+  info.is_resource = true;
+  info.verb = "delete";
+  info.gvr = {"", "v1", "nodes"};
+  EXPECT_TRUE(authorize({"root", "", {"system:masters"}}, info));
+  auto refused = authorize({"jo", "", {"system:authenticated"}}, info);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().reason, Reason::kForbidden);
+}
+
+TEST(Authorizer, PublicPaths) {
+  auto may = [](const char* path, const char* verb, std::vector<std::string> groups) {
+    RequestInfo info;
+    info.path = path;
+    info.verb = verb;
+    return static_cast<bool>(authorize({"jo", "", std::move(groups)}, info));
+  };
+  EXPECT_TRUE(may("/livez", "GET", {"system:unauthenticated"}));
+  EXPECT_TRUE(may("/livez/ping", "GET", {"system:unauthenticated"}));
+  EXPECT_FALSE(may("/livezoo", "GET", {"system:unauthenticated"}));
+  EXPECT_FALSE(may("/livez", "POST", {"system:unauthenticated"}));
+  EXPECT_FALSE(may("/apis", "GET", {"system:unauthenticated"}));
+  EXPECT_TRUE(may("/apis/apps", "GET", {"system:authenticated"}));
+  EXPECT_FALSE(may("/moth/v1/images", "GET", {"system:authenticated"}));
+}
+
+}  // namespace
+}  // namespace moth::server
