@@ -5,7 +5,8 @@ namespace moth::resources {
 namespace {
 
 ResourceDef metrics_row(std::string resource, std::string kind, bool namespaced) {
-  ResourceDef row = row_of("metrics.k8s.io", "v1beta1", std::move(resource), "", std::move(kind), "");
+  ResourceDef row =
+      row_of("metrics.k8s.io", "v1beta1", std::move(resource), "", std::move(kind), "");
   row.namespaced = namespaced;
   row.verbs = kGet | kList;
   row.durability = Durability::kVirtual;
@@ -14,7 +15,11 @@ ResourceDef metrics_row(std::string resource, std::string kind, bool namespaced)
 
 }  // namespace
 
-ResourceDef pod_metrics() { return metrics_row("pods", "PodMetrics", true); }
-ResourceDef node_metrics() { return metrics_row("nodes", "NodeMetrics", false); }
+ResourceDef pod_metrics() {
+  return metrics_row("pods", "PodMetrics", true);
+}
+ResourceDef node_metrics() {
+  return metrics_row("nodes", "NodeMetrics", false);
+}
 
 }  // namespace moth::resources
