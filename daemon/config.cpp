@@ -65,6 +65,7 @@ ParsedConfig parse_command_line(int argc, const char* const* argv) {
   CLI::App app{"mothd: Kubernetes for one machine"};
   app.set_version_flag("--version", std::string("mothd ") + std::string(kVersion));
   app.set_config("--config", "", "File with the same settings, one `name=value` a line");
+  app.allow_config_extras(CLI::config_extras_mode::error);
   add_options(app, parsed.config);
   try {
     app.parse(argc, argv);

@@ -66,6 +66,9 @@ struct ResourceDef {
   std::string type_name;  // the schema type, e.g. "core.v1.Pod"
   std::vector<Subresource> subresources;
   Durability durability = Durability::kDurable;
+  // True for an object that a controller makes anew after a crash, so that it is written lazily
+  // although its kind is durable (slices of the endpoints controller). Unset: none.
+  std::function<bool(const Json& object)> rebuilt;
   // Writes to /status. Lazy: a node rebuilds it after a crash.
   Durability status_durability = Durability::kLazy;
   // PUT without resourceVersion overwrites (most kinds); false: 422.

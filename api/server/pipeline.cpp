@@ -23,7 +23,8 @@ namespace {
 // A clash of a generated name is tried again with a new one [upstream: 8 times].
 constexpr int kGenerateNameTries = 8;
 
-Durability durability_of(const ResourceDef& def, std::string_view subresource) {
+Durability durability_of(const ResourceDef& def, std::string_view subresource, const Json& object) {
+  if (def.rebuilt && def.rebuilt(object)) return Durability::kLazy;
   return subresource == "status" && def.durability == Durability::kDurable ? def.status_durability
                                                                            : def.durability;
 }
@@ -48,6 +49,13 @@ std::string object_name(const Json& object) {
 std::string object_meta(const Json& object, std::string_view field) {
   const Json* metadata = find_member(object, "metadata");
   return metadata ? string_or(*metadata, field) : "";
+}
+
+Result<> check_name(const Json& object, const std::string& wanted) {
+  std::string name = object_name(object);
+  if (name.empty() || name == wanted) return {};
+  return fail(Error::bad_request(fmt::format(
+      "the name of the object ({}) does not match the name on the URL ({})", name, wanted)));
 }
 
 Result<> check_kind(const ResourceDef& def, const Json& object) {
@@ -163,7 +171,13 @@ Result<> Pipeline::admit(const Target& target, Operation operation, Json& object
   AdmissionRequest request{
       stored(*target.def), operation, target.ns, name.empty() ? target.name : name,
       target.subresource,  old,       context};
-  for (auto& step : admission_) MOTH_TRY(step->mutate(request, object));
+  for (std::size_t done = 0; done < admission_.size(); ++done) {
+    if (auto verdict = admission_[done]->mutate(request, object); !verdict) {
+      // The one that failed has kept nothing.
+      for (std::size_t i = 0; i < done; ++i) admission_[i]->release(request, object);
+      return verdict;
+    }
+  }
   for (auto& step : admission_) {
     if (auto verdict = step->validate(request, object); !verdict) {
       for (auto& taken : admission_) taken->release(request, object);
@@ -181,6 +195,14 @@ Result<> Pipeline::validate(const ResourceDef& def, const Json& object, const Js
   } else if (def.validate) {
     append(errors, def.validate(object));
   }
+  if (errors.empty()) return {};
+  return fail(to_invalid_error(def.group, def.kind, object_name(object), errors));
+}
+
+Result<> Pipeline::validate_status(const ResourceDef& def, const Json& object,
+                                   const Json& old) const {
+  FieldErrors errors = validate_meta(object, def);
+  if (def.validate_status) append(errors, def.validate_status(object, old));
   if (errors.empty()) return {};
   return fail(to_invalid_error(def.group, def.kind, object_name(object), errors));
 }
@@ -212,7 +234,7 @@ Result<StagedWritePtr> Pipeline::stage_new(const Target& target, Json object,
     for (auto& step : admission_) step->release(request, object);
     return make_dry_run(Object::from_json(object));
   }
-  auto staged = storage_.stage_create(row, object, row.durability);
+  auto staged = storage_.stage_create(row, object, durability_of(row, "", object));
   if (!staged) return give_back(staged.error());
   return staged;
 }
@@ -250,6 +272,7 @@ Result<Json> Pipeline::merge_for_update(const Target& target, const Json& old_st
   if (!version.empty() && version != "0" && version != object_meta(old_stored, "resourceVersion")) {
     return fail(Error::modified(def.qualified(), target.name));
   }
+  MOTH_TRY(check_name(object, target.name));
   MOTH_ASSIGN(Json decoded, decode(def, std::move(object), context));
   if (def.set_defaults) def.set_defaults(decoded);
   decoded = to_stored(def, std::move(decoded));
@@ -273,10 +296,13 @@ Result<StagedWritePtr> Pipeline::stage_changed(const Target& target, const Objec
     for (auto& step : admission_) step->release(request, object);
     return fail(std::move(error));
   };
-  if (target.subresource != "status") {
-    if (auto valid = validate(row, object, &old); !valid) return give_back(valid.error());
+  if (auto valid = target.subresource == "status" ? validate_status(row, object, old)
+                                                  : validate(row, object, &old);
+      !valid) {
+    return give_back(valid.error());
   }
   if (context.dry_run) {
+    for (auto& step : admission_) step->release(request, object);
     object["metadata"]["resourceVersion"] = object_meta(old, "resourceVersion");
     return make_dry_run(Object::from_json(object));
   }
@@ -284,7 +310,8 @@ Result<StagedWritePtr> Pipeline::stage_changed(const Target& target, const Objec
     removed = true;
     return storage_.stage_delete(row, current, row.durability);
   }
-  auto staged = storage_.stage_update(row, object, current, durability_of(row, target.subresource));
+  auto staged =
+      storage_.stage_update(row, object, current, durability_of(row, target.subresource, object));
   if (!staged) return give_back(staged.error());
   return staged;
 }
@@ -309,12 +336,7 @@ Task<Result<WriteResult>> Pipeline::change(Target target,
 Task<Result<WriteResult>> Pipeline::update(Target target, Json object, RequestContext& context) {
   const ResourceDef& def = *target.def;
   if (!object.is_object()) co_return fail(Error::bad_request("the body must be a JSON object"));
-  std::string body_name = object_name(object);
-  if (!body_name.empty() && body_name != target.name) {
-    co_return fail(Error::bad_request(
-        fmt::format("the name of the object ({}) does not match the name on the URL ({})",
-                    body_name, target.name)));
-  }
+  MOTH_CO_TRY(check_name(object, target.name));
   std::string body_ns = object_meta(object, "namespace");
   if (def.namespaced && !body_ns.empty() && body_ns != target.ns) {
     co_return fail(Error::bad_request(
@@ -322,6 +344,11 @@ Task<Result<WriteResult>> Pipeline::update(Target target, Json object, RequestCo
   }
   if (target.subresource == "scale")
     co_return co_await write_scale(*this, target, std::move(object), context);
+  if (target.subresource.empty() && def.allow_create_on_update &&
+      !storage_.latest(def, target.ns, target.name)) {
+    object["metadata"]["name"] = target.name;
+    co_return co_await create(target, std::move(object), context);
+  }
   if (target.subresource.empty() && !def.allow_unconditional_update &&
       object_meta(object, "resourceVersion").empty()) {
     co_return fail(
@@ -336,6 +363,12 @@ Task<Result<WriteResult>> Pipeline::update(Target target, Json object, RequestCo
 Task<Result<WriteResult>> Pipeline::patch(Target target, client::PatchType type, Json patch,
                                           RequestContext& context) {
   const ResourceDef& def = *target.def;
+  // Told before the object is looked for: an apply patch would create a missing one.
+  if (type == client::PatchType::kApply) {
+    co_return fail(Error::of(Reason::kUnsupportedMediaType,
+                             "server-side apply is not supported yet: use client-side apply "
+                             "(kubectl apply --server-side=false)"));
+  }
   auto edit = [&](const Json& current) -> Result<Json> {
     switch (type) {
       case client::PatchType::kJson:
@@ -357,9 +390,7 @@ Task<Result<WriteResult>> Pipeline::patch(Target target, client::PatchType type,
         return apply_strategic_patch(current, patch, *known);
       }
       case client::PatchType::kApply:
-        return fail(Error::of(Reason::kUnsupportedMediaType,
-                              "server-side apply is not supported yet: use client-side apply "
-                              "(kubectl apply --server-side=false)"));
+        break;
     }
     return fail(Error::internal("unknown patch type"));
   };

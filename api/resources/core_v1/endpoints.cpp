@@ -82,7 +82,10 @@ std::string endpoints_cell(const Json& object) {
 ResourceDef endpoints() {
   ResourceDef row = row_of("", "v1", "endpoints", "endpoints", "Endpoints", "core.v1.Endpoints");
   row.short_names = {"ep"};
-  row.durability = Durability::kLazy;
+  row.rebuilt = [](const Json& object) {
+    const Json* by = find_path(object, "metadata", "labels", "endpoints.kubernetes.io/managed-by");
+    return by && *by == "endpoint-controller";
+  };
   row.allow_create_on_update = true;
   row.set_defaults = set_defaults;
   row.validate = validate;

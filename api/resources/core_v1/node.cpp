@@ -112,7 +112,6 @@ ResourceDef nodes() {
   row.namespaced = false;
   row.short_names = {"no"};
   row.subresources = {own_subresource(row, "status")};
-  row.durability = Durability::kLazy;
   row.set_defaults = set_defaults;
   row.validate = validate;
   row.validate_update = validate_update;

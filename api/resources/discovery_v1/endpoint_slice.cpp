@@ -123,7 +123,11 @@ Json cells(const Json& object, const RowContext& context) {
 ResourceDef endpoint_slices() {
   ResourceDef row = row_of("discovery.k8s.io", "v1", "endpointslices", "endpointslice",
                            "EndpointSlice", "discovery.v1.EndpointSlice");
-  row.durability = Durability::kLazy;
+  row.rebuilt = [](const Json& object) {
+    const Json* by =
+        find_path(object, "metadata", "labels", "endpointslice.kubernetes.io/managed-by");
+    return by && *by == "endpointslice-controller.k8s.io";
+  };
   row.set_defaults = set_defaults;
   row.validate = validate;
   row.validate_update = validate_update;
