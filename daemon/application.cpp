@@ -191,6 +191,7 @@ Task<Result<>> Application::Impl::start_pipeline() {
   admission.push_back(server::make_namespace_lifecycle(*store, *registry));
   admission.push_back(server::make_service_account(*store, *registry));
   admission.push_back(server::make_priority(*store, *registry));
+  admission.push_back(server::make_runtime_class());
   admission.push_back(server::make_default_toleration_seconds());
   MOTH_CO_ASSIGN(auto services, server::make_service_allocator(*store, *registry, allocator));
   admission.push_back(std::move(services));

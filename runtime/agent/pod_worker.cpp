@@ -230,6 +230,16 @@ void PodWorker::perform(const Action& action) {
 }
 
 Task<void> PodWorker::prepare_resources() {
+  if (!context_.view().spec().host_users) {
+    // Running it as the host's root would be less than what was asked for.
+    record_.resources_busy = false;
+    record_.resources_not_before = services_.clock.mono() + kMaxResourceBackoff;
+    event(client::EventType::kWarning, "FailedCreatePodSandBox",
+          "spec.hostUsers: false is not supported by this node yet: remove it to run in the host's "
+          "user namespace");
+    changed();
+    co_return;
+  }
   for (PodResource* resource : services_.resources) {
     auto prepared = co_await resource->prepare(context_);
     record_.pod_ip = context_.pod_ip;

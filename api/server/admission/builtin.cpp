@@ -145,6 +145,19 @@ class Priority final : public Admission {
   const ResourceDef* classes_;
 };
 
+class RuntimeClass final : public Admission {
+ public:
+  std::string_view name() const override { return "RuntimeClass"; }
+  Result<> validate(const AdmissionRequest& request, const Json& pod) override {
+    if (!is_pod_create(request)) return {};
+    const Json* wanted = find_path(pod, "spec", "runtimeClassName");
+    if (!wanted || !wanted->is_string() || wanted->get_ref<const std::string&>().empty()) return {};
+    return fail(Error::forbidden(
+        "pods", request.name,
+        fmt::format("pod rejected: RuntimeClass \"{}\" not found", wanted->get<std::string>())));
+  }
+};
+
 class DefaultTolerationSeconds final : public Admission {
  public:
   std::string_view name() const override { return "DefaultTolerationSeconds"; }
@@ -188,6 +201,9 @@ std::unique_ptr<Admission> make_service_account(Storage& storage,
 }
 std::unique_ptr<Admission> make_priority(Storage& storage, const resources::Registry& registry) {
   return std::make_unique<Priority>(storage, registry);
+}
+std::unique_ptr<Admission> make_runtime_class() {
+  return std::make_unique<RuntimeClass>();
 }
 std::unique_ptr<Admission> make_default_toleration_seconds() {
   return std::make_unique<DefaultTolerationSeconds>();

@@ -16,6 +16,8 @@ std::unique_ptr<Admission> make_service_account(Storage& storage,
                                                 const resources::Registry& registry);
 // spec.priority from spec.priorityClassName (the two system classes are built in).
 std::unique_ptr<Admission> make_priority(Storage& storage, const resources::Registry& registry);
+// Refuses pods of a spec.runtimeClassName: there are no RuntimeClasses yet.
+std::unique_ptr<Admission> make_runtime_class();
 // Tolerations of 300 s for not-ready and unreachable nodes.
 std::unique_ptr<Admission> make_default_toleration_seconds();
 
