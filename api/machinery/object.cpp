@@ -3,6 +3,7 @@
 #include <array>
 
 #include "api/base/json.h"
+#include "api/machinery/json_text.h"
 
 namespace moth {
 
@@ -29,8 +30,7 @@ Object::Object(Private, std::string text, const Json& dom)
       meta_(parse_meta(dom)) {}
 
 ObjectPtr Object::from_json(const Json& dom) {
-  return std::make_shared<const Object>(
-      Private{}, dom.dump(-1, ' ', false, Json::error_handler_t::replace), dom);
+  return std::make_shared<const Object>(Private{}, dump_json(dom), dom);
 }
 
 Result<ObjectPtr> Object::from_text(std::string text) {

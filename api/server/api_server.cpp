@@ -2,11 +2,26 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "api/base/log.h"
 #include "api/server/api_server_impl.h"
 #include "api/server/auth/authorizer.h"
 
 namespace moth::server {
+namespace {
+
+Error not_allowed() {
+  return Error::of(Reason::kMethodNotAllowed,
+                   "the server does not allow this method on the requested resource");
+}
+
+bool has_verb(unsigned verbs, const std::string& verb) {
+  std::vector<std::string> names = resources::verb_names(verbs);
+  return std::find(names.begin(), names.end(), verb) != names.end();
+}
+
+}  // namespace
 
 ApiServer::ApiServer(Executors& executors, Pipeline& pipeline, client::NodeApi* node,
                      ApiServerOptions options)
@@ -70,6 +85,10 @@ Task<Result<>> ApiServer::Impl::dispatch(Call& call) {
 
 Task<Result<>> ApiServer::Impl::dispatch_resource(Call& call) {
   const std::string& verb = call.info.verb;
+  // All namespaces at once can only be read.
+  bool everywhere = call.def->namespaced && call.info.ns.empty();
+  bool reads = verb == "get" || verb == "list" || verb == "watch";
+  if (!has_verb(call.def->verbs, verb) || (everywhere && !reads)) co_return fail(not_allowed());
   if (verb == "get") co_return co_await get(call);
   if (verb == "list") co_return co_await list(call);
   if (verb == "watch") co_return co_await watch(call);
@@ -78,8 +97,7 @@ Task<Result<>> ApiServer::Impl::dispatch_resource(Call& call) {
   if (verb == "patch" && !call.info.name.empty()) co_return co_await patch(call);
   if (verb == "delete") co_return co_await remove(call);
   if (verb == "deletecollection") co_return co_await remove_collection(call);
-  co_return fail(Error::of(Reason::kMethodNotAllowed,
-                           "the server does not allow this method on the requested resource"));
+  co_return fail(not_allowed());
 }
 
 Task<Result<>> ApiServer::Impl::dispatch_subresource(Call& call) {
@@ -92,12 +110,12 @@ Task<Result<>> ApiServer::Impl::dispatch_subresource(Call& call) {
   if (name == "exec") co_return co_await exec(call, false);
   if (name == "attach") co_return co_await exec(call, true);
   const std::string& verb = call.info.verb;
+  if (!has_verb(call.def->subresource(name)->verbs, verb)) co_return fail(not_allowed());
   if (verb == "get") co_return co_await get(call);
   if (verb == "create") co_return co_await create(call);
   if (verb == "update") co_return co_await update(call);
   if (verb == "patch") co_return co_await patch(call);
-  co_return fail(Error::of(Reason::kMethodNotAllowed,
-                           "the server does not allow this method on the requested resource"));
+  co_return fail(not_allowed());
 }
 
 Task<Result<>> ApiServer::Impl::dispatch_other(Call& call) {

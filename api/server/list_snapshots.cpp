@@ -62,15 +62,16 @@ ListPage ListSnapshots::page(const std::vector<ObjectPtr>& objects, std::size_t 
 }
 
 ListPage ListSnapshots::first_page(std::vector<ObjectPtr> objects, std::uint64_t revision,
-                                   std::size_t limit) {
+                                   std::size_t limit, const std::string& path) {
   if (limit == 0 || objects.size() <= limit) return {std::move(objects), revision, "", -1};
-  snapshots_.push_front({next_id_++, clock_.mono(), std::move(objects), revision});
+  snapshots_.push_front({next_id_++, path, clock_.mono(), std::move(objects), revision});
   expire();
   const Snapshot& kept = snapshots_.front();
   return page(kept.objects, 0, limit, kept.id, revision);
 }
 
-Result<ListPage> ListSnapshots::next_page(const ContinueToken& token, std::size_t limit) {
+Result<ListPage> ListSnapshots::next_page(const ContinueToken& token, std::size_t limit,
+                                          const std::string& path) {
   expire();
   auto found = std::find_if(snapshots_.begin(), snapshots_.end(), [&](const Snapshot& snapshot) {
     return snapshot.id == token.snapshot;
@@ -89,6 +90,7 @@ Result<ListPage> ListSnapshots::next_page(const ContinueToken& token, std::size_
     error.continue_token = make_token(0, 0, token.after);
     return fail(std::move(error));
   }
+  if (found->path != path) return fail(Error::bad_request("continue key is not valid"));
   found->used = clock_.mono();
   snapshots_.splice(snapshots_.begin(), snapshots_, found);
   auto begin = std::upper_bound(

@@ -32,14 +32,18 @@ class ListSnapshots {
 
   static Result<ContinueToken> parse_token(std::string_view text);
 
-  // The first `limit` objects; the rest is kept.
-  ListPage first_page(std::vector<ObjectPtr> objects, std::uint64_t revision, std::size_t limit);
-  // The next page of a snapshot. Expired with a token for the present state when it is gone.
-  Result<ListPage> next_page(const ContinueToken& token, std::size_t limit);
+  // The first `limit` objects; the rest is kept. `path` is that of the request.
+  ListPage first_page(std::vector<ObjectPtr> objects, std::uint64_t revision, std::size_t limit,
+                      const std::string& path);
+  // The next page of a snapshot. Expired with a token for the present state when it is gone;
+  // BadRequest when it is one of another path.
+  Result<ListPage> next_page(const ContinueToken& token, std::size_t limit,
+                             const std::string& path);
 
  private:
   struct Snapshot {
     std::uint64_t id;
+    std::string path;
     MonoTime used;
     std::vector<ObjectPtr> objects;
     std::uint64_t revision;

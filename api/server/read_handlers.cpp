@@ -5,6 +5,7 @@
 
 #include "api/base/await_on.h"
 #include "api/http/gzip.h"
+#include "api/machinery/json_text.h"
 #include "api/server/api_server_impl.h"
 #include "api/server/scale.h"
 
@@ -14,19 +15,16 @@ namespace {
 // A resourceVersion from the future is waited for so long [apiserver storage].
 constexpr auto kFutureRevisionWait = std::chrono::seconds(3);
 
-std::string list_head(const resources::ResourceDef& def, const ListPage& page) {
-  Json metadata = {{"resourceVersion", std::to_string(page.revision)}};
-  if (!page.continue_token.empty()) metadata["continue"] = page.continue_token;
-  if (page.remaining > 0) metadata["remainingItemCount"] = page.remaining;
-  return fmt::format(R"({{"kind":"{}","apiVersion":"{}","metadata":{},"items":[)", def.list_kind(),
-                     def.api_version(), metadata.dump());
-}
-
 Json list_metadata(const ListPage& page) {
   Json metadata = {{"resourceVersion", std::to_string(page.revision)}};
   if (!page.continue_token.empty()) metadata["continue"] = page.continue_token;
   if (page.remaining > 0) metadata["remainingItemCount"] = page.remaining;
   return metadata;
+}
+
+std::string list_head(const resources::ResourceDef& def, const ListPage& page) {
+  return fmt::format(R"({{"kind":"{}","apiVersion":"{}","metadata":{},"items":[)", def.list_kind(),
+                     def.api_version(), dump_json(list_metadata(page)));
 }
 
 Result<std::uint64_t> parse_revision(const std::string& text) {
@@ -52,14 +50,13 @@ IncludeObject ApiServer::Impl::include_of(const Call& call) const {
 std::string ApiServer::Impl::object_text(const Call& call, Form form, const ObjectPtr& object,
                                          bool first) const {
   WallTime now = pipeline_.clock().wall();
-  if (form == Form::kPartialMetadata) return partial_metadata(object->parse()).dump();
+  if (form == Form::kPartialMetadata) return dump_json(partial_metadata(object->parse()));
   if (form != Form::kTable) return object->text();
   const Json dom = object->parse();
-  if (object->kind() == "Scale") return scale_table(dom, now).dump();
+  if (object->kind() == "Scale") return dump_json(scale_table(dom, now));
   Json rows = Json::array({table_row(*call.def, dom, include_of(call), now)});
-  return table(first ? table_columns(*call.def) : Json(nullptr), std::move(rows),
-               {{"resourceVersion", std::to_string(object->meta().resource_version)}})
-      .dump(-1, ' ', false, Json::error_handler_t::replace);
+  return dump_json(table(first ? table_columns(*call.def) : Json(nullptr), std::move(rows),
+                         {{"resourceVersion", std::to_string(object->meta().resource_version)}}));
 }
 
 Task<Result<>> ApiServer::Impl::send_object(Call& call, int status, ObjectPtr object) {
@@ -105,7 +102,8 @@ Task<Result<>> ApiServer::Impl::list(Call& call) {
   if (query.has("continue") && !query.get("continue").empty()) {
     MOTH_CO_ASSIGN(token, ListSnapshots::parse_token(query.get("continue")));
     if (token.snapshot != 0) {
-      MOTH_CO_ASSIGN(ListPage page, snapshots_.next_page(token, limit));
+      MOTH_CO_ASSIGN(ListPage page, snapshots_.next_page(token, limit, call.info.path));
+      if (!selection.everything()) page.remaining = -1;
       co_return co_await send_list(call, form, std::move(page));
     }
   }
@@ -141,7 +139,8 @@ Task<Result<>> ApiServer::Impl::list(Call& call) {
     std::erase_if(listed.objects,
                   [&](const ObjectPtr& object) { return !selection.matches(*object); });
   }
-  ListPage page = snapshots_.first_page(std::move(listed.objects), listed.revision, limit);
+  ListPage page =
+      snapshots_.first_page(std::move(listed.objects), listed.revision, limit, call.info.path);
   if (!selection.everything()) page.remaining = -1;
   co_return co_await send_list(call, form, std::move(page));
 }
@@ -161,19 +160,17 @@ Task<Result<>> ApiServer::Impl::send_list(Call& call, Form form, ListPage page) 
   } else if (form == Form::kPartialMetadata) {
     Json items = Json::array();
     for (const ObjectPtr& object : page.objects) items.push_back(partial_metadata(object->parse()));
-    response.body = Json{{"kind", "PartialObjectMetadataList"},
-                         {"apiVersion", "meta.k8s.io/v1"},
-                         {"metadata", list_metadata(page)},
-                         {"items", std::move(items)}}
-                        .dump(-1, ' ', false, Json::error_handler_t::replace);
+    response.body = dump_json({{"kind", "PartialObjectMetadataList"},
+                               {"apiVersion", "meta.k8s.io/v1"},
+                               {"metadata", list_metadata(page)},
+                               {"items", std::move(items)}});
   } else {
     Json rows = Json::array();
     WallTime now = pipeline_.clock().wall();
     for (const ObjectPtr& object : page.objects) {
       rows.push_back(table_row(def, object->parse(), include_of(call), now));
     }
-    response.body = table(table_columns(def), std::move(rows), list_metadata(page))
-                        .dump(-1, ' ', false, Json::error_handler_t::replace);
+    response.body = dump_json(table(table_columns(def), std::move(rows), list_metadata(page)));
   }
   if (http::gzip_wanted(call.request(), response))
     response = http::gzip_response(std::move(response));

@@ -21,22 +21,6 @@ Json default_cells(const Json& object) {
   return Json::array({string_or(*metadata, "name"), string_or(*metadata, "creationTimestamp")});
 }
 
-// The condition that lets kubectl tell finished pods.
-Json row_conditions(const Json& object) {
-  Json conditions = Json::array();
-  const Json* phase = find_path(object, "status", "phase");
-  if (string_or(object, "kind") != "Pod" || !phase) return conditions;
-  if (*phase == "Succeeded" || *phase == "Failed") {
-    bool good = *phase == "Succeeded";
-    conditions.push_back(
-        {{"type", "Completed"},
-         {"status", "True"},
-         {"reason", *phase},
-         {"message", good ? "The pod has completed successfully." : "The pod failed."}});
-  }
-  return conditions;
-}
-
 }  // namespace
 
 Json table_columns(const resources::ResourceDef& def) {
@@ -64,7 +48,7 @@ Json partial_metadata(const Json& object) {
 Json table_row(const resources::ResourceDef& def, const Json& object, IncludeObject include,
                WallTime now) {
   Json row = {{"cells", def.row ? def.row(object, {now}) : default_cells(object)},
-              {"conditions", row_conditions(object)}};
+              {"conditions", def.row_conditions ? def.row_conditions(object) : Json::array()}};
   if (include == IncludeObject::kMetadata) row["object"] = partial_metadata(object);
   if (include == IncludeObject::kObject) row["object"] = object;
   return row;

@@ -51,18 +51,19 @@ Result<WatchWishes> parse_wishes(const http::Query& query) {
           fmt::format("Invalid value: \"{}\": resourceVersion must be a decimal number", version)));
     }
   }
-  if (send_initial && match != "NotOlderThan") {
+  bool told = query.has("sendInitialEvents");
+  if (told && match != "NotOlderThan") {
     return fail(
         invalid_options("resourceVersionMatch",
                         "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"));
   }
-  if (!send_initial && !match.empty()) {
+  if (!told && !match.empty()) {
     return fail(invalid_options(
         "resourceVersionMatch",
         "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"));
   }
   wishes.bookmarks = query.flag("allowWatchBookmarks");
-  wishes.initial = send_initial || (wishes.after == 0 && !query.has("sendInitialEvents"));
+  wishes.initial = send_initial || (wishes.after == 0 && !told);
   wishes.initial_bookmark = send_initial && wishes.bookmarks;
   MOTH_ASSIGN(auto timeout, query.integer("timeoutSeconds"));
   if (timeout && *timeout > 0) {
@@ -119,7 +120,8 @@ Task<Result<>> ApiServer::Impl::watch(Call& call) {
       made.initial = std::move(listed.objects);
       made.revision = listed.revision;
     } else {
-      made.revision = wishes.after;
+      // No version and no initial events: from now on.
+      made.revision = wishes.after > 0 ? wishes.after : pipeline_.storage().revision();
     }
     auto cursor = pipeline_.storage().watch(*def.storage_def, made.revision);
     if (!cursor) return fail(cursor.error());

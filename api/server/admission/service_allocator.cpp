@@ -86,8 +86,15 @@ class ServiceAllocator final : public Admission {
   Result<> mutate(const AdmissionRequest& request, Json& service) override {
     if (request.def.resource != "services" || !request.def.group.empty()) return {};
     if (request.operation == Operation::kDelete || !request.subresource.empty()) return {};
-    MOTH_TRY(assign_address(request, service));
-    return assign_ports(request, service);
+    taken_addresses_.clear();
+    taken_ports_.clear();
+    Result<> result = assign_address(request, service);
+    if (result) result = assign_ports(request, service);
+    if (!result) {
+      for (const std::string& address : taken_addresses_) give_back(address);
+      for (std::int64_t port : taken_ports_) give_back(port);
+    }
+    return result;
   }
 
   void release(const AdmissionRequest& request, const Json& service) override {
@@ -95,15 +102,21 @@ class ServiceAllocator final : public Admission {
     auto kept_addresses = request.old ? addresses_of(*request.old) : std::set<std::string>{};
     auto kept_ports = request.old ? ports_of(*request.old) : std::set<std::int64_t>{};
     for (const std::string& address : addresses_of(service)) {
-      if (!kept_addresses.contains(address) && fresh_addresses_.erase(address))
-        addresses_.erase(address);
+      if (!kept_addresses.contains(address)) give_back(address);
     }
     for (std::int64_t port : ports_of(service)) {
-      if (!kept_ports.contains(port) && fresh_ports_.erase(port)) ports_.erase(port);
+      if (!kept_ports.contains(port)) give_back(port);
     }
   }
 
  private:
+  void give_back(const std::string& address) {
+    if (fresh_addresses_.erase(address)) addresses_.erase(address);
+  }
+  void give_back(std::int64_t port) {
+    if (fresh_ports_.erase(port)) ports_.erase(port);
+  }
+
   void take(const Json& service) {
     for (const std::string& address : addresses_of(service)) addresses_.insert(address);
     for (std::int64_t port : ports_of(service)) ports_.insert(port);
@@ -116,6 +129,7 @@ class ServiceAllocator final : public Admission {
     auto ports = ports_of(now);
     for (const std::string& address : addresses) fresh_addresses_.erase(address);
     for (std::int64_t port : ports) fresh_ports_.erase(port);
+    take(now);
     if (!event.previous) return;
     const Json before = event.previous->parse();
     for (const std::string& address : addresses_of(before)) {
@@ -158,6 +172,7 @@ class ServiceAllocator final : public Admission {
     }
     addresses_.insert(wanted);
     fresh_addresses_.insert(wanted);
+    taken_addresses_.push_back(wanted);
     spec["clusterIP"] = wanted;
     spec["clusterIPs"] = Json::array({wanted});
     return {};
@@ -231,6 +246,7 @@ class ServiceAllocator final : public Admission {
       port["nodePort"] = number;
       ports_.insert(number);
       fresh_ports_.insert(number);
+      taken_ports_.push_back(number);
     }
     return {};
   }
@@ -255,6 +271,9 @@ class ServiceAllocator final : public Admission {
   // Taken by writes that are not published yet.
   std::set<std::string> fresh_addresses_;
   std::set<std::int64_t> fresh_ports_;
+  // By the mutate() that runs, to undo it when it fails half-way.
+  std::vector<std::string> taken_addresses_;
+  std::vector<std::int64_t> taken_ports_;
   std::uint32_t next_ = 0;
 };
 
