@@ -1,0 +1,285 @@
+// What the server asks of the node: logs, exec, usage, images.
+#include <deque>
+
+#include "api/base/notifier.h"
+#include "tests/unit/api/server/server_lab.h"
+
+namespace moth::server {
+namespace {
+
+using namespace std::chrono_literals;
+
+// One end of a running command. Lives on the io executor.
+class FakeSession final : public client::ExecSession {
+ public:
+  explicit FakeSession(asio::any_io_executor io) : changed_(std::move(io)) {}
+  Task<Result<client::ExecOutput>> read() override {
+    while (output_.empty()) co_await changed_.wait();
+    client::ExecOutput next = output_.front();
+    output_.pop_front();
+    co_return next;
+  }
+  // Echoes, and ends with 7 on "exit".
+  Task<Result<>> write_stdin(std::string data) override {
+    if (data == "exit") {
+      say({client::StreamChannel::kStdout, "", 7});
+    } else {
+      say({client::StreamChannel::kStdout, "out:" + data, 0});
+      say({client::StreamChannel::kStderr, "err:" + data, 0});
+    }
+    co_return Result<>{};
+  }
+  Task<Result<>> close_stdin() override {
+    say({client::StreamChannel::kStdout, "", 0});
+    co_return Result<>{};
+  }
+  Task<Result<>> resize(int width, int height) override {
+    say({client::StreamChannel::kStdout, fmt::format("{}x{}", width, height), 0});
+    co_return Result<>{};
+  }
+
+ private:
+  void say(client::ExecOutput output) {
+    output_.push_back(std::move(output));
+    changed_.notify();
+  }
+  std::deque<client::ExecOutput> output_;
+  Notifier changed_;
+};
+
+class FakeLog final : public client::LogReader {
+ public:
+  explicit FakeLog(std::deque<std::string> pieces) : pieces_(std::move(pieces)) {}
+  Task<Result<std::string>> read() override {
+    if (pieces_.empty()) co_return std::string();
+    std::string next = pieces_.front();
+    pieces_.pop_front();
+    co_return next;
+  }
+
+ private:
+  std::deque<std::string> pieces_;
+};
+
+class FakeNode final : public client::NodeApi {
+ public:
+  Task<Result<std::unique_ptr<client::LogReader>>> logs(ObjectPtr pod,
+                                                        client::LogOptions options) override {
+    asked = options;
+    if (options.previous) {
+      co_return fail(Error::bad_request(
+          fmt::format("previous terminated container \"{}\" in pod \"{}\" not found",
+                      options.container, pod->name())));
+    }
+    co_return std::unique_ptr<client::LogReader>(
+        std::make_unique<FakeLog>(std::deque<std::string>{"one\n", "two\n"}));
+  }
+  Task<Result<std::unique_ptr<client::ExecSession>>> exec(ObjectPtr,
+                                                          client::ExecOptions options) override {
+    command = options.command;
+    container = options.container;
+    co_return std::unique_ptr<client::ExecSession>(std::make_unique<FakeSession>(*io));
+  }
+  Task<Result<std::unique_ptr<client::PortStream>>> connect(ObjectPtr, int) override {
+    co_return fail(Error::internal("no ports"));
+  }
+  std::vector<client::PodUsage> pod_usage() override { return usage; }
+  std::optional<client::NodeUsage> node_usage() override {
+    return client::NodeUsage{"box", WallTime(1'750'000'000s), 10s, 1'500'000'000, 3 << 20};
+  }
+  Task<Result<Json>> image_list() override { co_return Json{{"images", Json::array()}}; }
+  Task<Result<Json>> image_load(std::string, client::ProgressSink) override {
+    co_return fail(Error::of(Reason::kNotFound, "no such archive"));
+  }
+  Task<Result<Json>> image_pull(std::string reference, client::ProgressSink sink) override {
+    sink("layer 1");
+    sink("layer 2");
+    co_return Json{{"reference", reference}};
+  }
+  Task<Result<Json>> image_remove(std::string) override { co_return Json::object(); }
+  Task<Result<Json>> image_prune() override { co_return Json{{"removed", 0}}; }
+  Task<Result<Json>> image_build(Json, client::ProgressSink) override { co_return Json::object(); }
+
+  std::optional<asio::any_io_executor> io;
+  client::LogOptions asked;
+  std::vector<std::string> command;
+  std::string container;
+  std::vector<client::PodUsage> usage;
+};
+
+class NodeTest : public ServerTest {
+ protected:
+  NodeTest() {
+    node_.io = lab_.executors.io();
+    made_ = lab_.post(kPods, pod("p"));
+    EXPECT_EQ(made_.status, 201);
+    Json containers = {{{"name", "a"}, {"image", "i"}}, {{"name", "b"}, {"image", "i"}}};
+    EXPECT_EQ(lab_.post(kPods, pod("two", {{"spec", {{"containers", containers}}}})).status, 201);
+  }
+  http::WebSocket socket(const std::string& query) {
+    http::ClientRequest request;
+    request.url = lab_.base + at(kPods, "p") + query;
+    request.headers.set("Authorization", "Bearer admin-token");
+    auto socket = lab_.on_io(lab_.http_client->websocket(
+        std::move(request), {"v5.channel.k8s.io", "v4.channel.k8s.io"}));
+    EXPECT_TRUE(socket) << socket.error().message;
+    return std::move(*socket);
+  }
+  // "1 text" of the next message.
+  std::string read(http::WebSocket& socket) {
+    auto message = lab_.on_io(socket.read());
+    if (!message || !*message) return "closed";
+    std::string data = (*message)->data;
+    if (data.empty()) return "empty";
+    return fmt::format("{} {}", static_cast<int>(data[0]), data.substr(1));
+  }
+  void write(http::WebSocket& socket, char channel, std::string_view text) {
+    std::string data = channel + std::string(text);
+    EXPECT_TRUE(lab_.on_io(socket.write_binary(data)));
+  }
+
+  FakeNode node_;
+  ServerLab lab_{{64, 16384, &node_}};
+  Answer made_;
+};
+
+TEST_F(NodeTest, LogsAndTheirOptions) {
+  Answer log =
+      lab_.get(at(kPods, "p") + "/log?timestamps=true&tailLines=5&limitBytes=100&sinceSeconds=60");
+  EXPECT_EQ(log.status, 200);
+  EXPECT_EQ(log.text, "one\ntwo\n");
+  EXPECT_TRUE(std::string(log.headers.get("Content-Type")).starts_with("text/plain"));
+  EXPECT_EQ(node_.asked.container, "c");
+  EXPECT_TRUE(node_.asked.timestamps);
+  EXPECT_FALSE(node_.asked.follow);
+  EXPECT_EQ(node_.asked.tail_lines, 5);
+  EXPECT_EQ(node_.asked.limit_bytes, 100);
+  EXPECT_EQ(node_.asked.since, lab_.clock.wall() - 60s);
+  lab_.get(at(kPods, "p") + "/log?sinceTime=2025-06-15T15:00:00Z&follow=1");
+  EXPECT_EQ(node_.asked.since, WallTime(1'749'999'600s));
+  EXPECT_TRUE(node_.asked.follow);
+}
+
+TEST_F(NodeTest, LogsThatCannotBe) {
+  struct Case {
+    std::string path;
+    int status;
+    std::string message;
+  };
+  const Case cases[] = {
+      {at(kPods, "two") + "/log", 400,
+       "a container name must be specified for pod two, choose one of: [a b]"},
+      {at(kPods, "p") + "/log?container=x", 400, "container x is not valid for pod p"},
+      {at(kPods, "p") + "/log?previous=true", 400,
+       "previous terminated container \"c\" in pod \"p\" not found"},
+      {at(kPods, "none") + "/log", 404, "pods \"none\" not found"},
+  };
+  for (const Case& one : cases) {
+    Answer answer = lab_.get(one.path);
+    EXPECT_EQ(answer.status, one.status) << one.path;
+    EXPECT_EQ(answer.message(), one.message);
+  }
+  for (const char* bad : {"tailLines=-1", "limitBytes=0", "sinceSeconds=0", "tailLines=x"})
+    EXPECT_EQ(lab_.get(at(kPods, "p") + "/log?" + bad).status, 400) << bad;
+  EXPECT_EQ(lab_.get(at(kPods, "two") + "/log?container=b").status, 200);
+}
+
+TEST_F(NodeTest, ExecOverAWebSocket) {
+  http::WebSocket socket =
+      this->socket("/exec?command=sh&command=-c&stdin=1&stdout=1&stderr=1&container=c");
+  EXPECT_EQ(socket.subprotocol(), "v5.channel.k8s.io");
+  EXPECT_EQ(read(socket), "1 ") << "an empty message on the lowest channel first";
+  EXPECT_EQ(node_.command, (std::vector<std::string>{"sh", "-c"}));
+  EXPECT_EQ(node_.container, "c");
+  write(socket, 0, "hi");
+  EXPECT_EQ(read(socket), "1 out:hi");
+  EXPECT_EQ(read(socket), "2 err:hi");
+  write(socket, 4, R"({"Width":80,"Height":24})");
+  EXPECT_EQ(read(socket), "1 80x24");
+  write(socket, 0, "exit");
+  std::string end = read(socket);
+  EXPECT_TRUE(end.starts_with("3 ")) << end;
+  Json status = Json::parse(end.substr(2), nullptr, false);
+  EXPECT_EQ(status["status"], "Failure");
+  EXPECT_EQ(status["reason"], "NonZeroExitCode");
+  EXPECT_EQ(status["details"]["causes"][0], (Json{{"reason", "ExitCode"}, {"message", "7"}}));
+  EXPECT_EQ(read(socket), "closed");
+  lab_.on_io([](http::WebSocket& of) -> Task<int> {
+    co_await of.close();
+    co_return 0;
+  }(socket));
+}
+
+TEST_F(NodeTest, ClosingStdinEndsACommandThatReads) {
+  http::WebSocket socket = this->socket("/exec?command=cat&stdin=1&stdout=1");
+  EXPECT_EQ(read(socket), "1 ");
+  write(socket, static_cast<char>(255), std::string_view("\0", 1));
+  EXPECT_EQ(read(socket), R"(3 {"metadata":{},"status":"Success"})");
+  lab_.on_io([](http::WebSocket& of) -> Task<int> {
+    co_await of.close();
+    co_return 0;
+  }(socket));
+}
+
+TEST_F(NodeTest, AttachHasNoCommand) {
+  http::WebSocket socket = this->socket("/attach?stdout=1&container=c");
+  EXPECT_EQ(read(socket), "1 ");
+  EXPECT_TRUE(node_.command.empty());
+  socket.abort();
+}
+
+TEST_F(NodeTest, ExecThatCannotBe) {
+  EXPECT_EQ(lab_.get(at(kPods, "p") + "/exec?stdout=1").message(),
+            "you must specify at least 1 command for the container");
+  EXPECT_EQ(lab_.get(at(kPods, "p") + "/exec?command=ls").status, 400) << "no upgrade asked for";
+  http::ClientRequest request;
+  request.url = lab_.base + at(kPods, "p") + "/exec?command=ls";
+  request.headers.set("Authorization", "Bearer admin-token");
+  auto old = lab_.on_io(lab_.http_client->websocket(std::move(request), {"channel.k8s.io"}));
+  EXPECT_FALSE(old);
+}
+
+TEST_F(NodeTest, UsageOfPodsAndTheNode) {
+  std::string uid = made_.at("/metadata/uid").get<std::string>();
+  client::PodUsage known{
+      "default", "p", uid, WallTime(1'750'000'000s), 10s, {{"c", 250'000'000, 2048 * 1024}}};
+  client::PodUsage former = known;
+  former.uid = "of-an-earlier-pod";
+  node_.usage = {known, former};
+  Answer list = lab_.get("/apis/metrics.k8s.io/v1beta1/pods");
+  ASSERT_EQ(list.status, 200) << list.text;
+  EXPECT_EQ(list.at("/kind"), "PodMetricsList");
+  ASSERT_EQ(list.at("/items").size(), 1u);
+  EXPECT_EQ(list.at("/items/0/containers/0/usage"),
+            (Json{{"cpu", "250000000n"}, {"memory", "2048Ki"}}));
+  EXPECT_EQ(list.at("/items/0/window"), "10s");
+  EXPECT_EQ(list.at("/items/0/timestamp"), "2025-06-15T15:06:40Z");
+  Answer one = lab_.get("/apis/metrics.k8s.io/v1beta1/namespaces/default/pods/p");
+  EXPECT_EQ(one.at("/kind"), "PodMetrics");
+  Answer none = lab_.get("/apis/metrics.k8s.io/v1beta1/namespaces/default/pods/two");
+  EXPECT_EQ(none.status, 404);
+  EXPECT_EQ(none.message(), "podmetrics.metrics.k8s.io \"two\" not found");
+  EXPECT_EQ(lab_.get("/apis/metrics.k8s.io/v1beta1/namespaces/other/pods").at("/items"),
+            Json::array());
+  Answer nodes = lab_.get("/apis/metrics.k8s.io/v1beta1/nodes");
+  EXPECT_EQ(nodes.at("/items/0/usage"), (Json{{"cpu", "1500000000n"}, {"memory", "3072Ki"}}));
+  EXPECT_EQ(lab_.get("/apis/metrics.k8s.io/v1beta1/nodes/box").at("/kind"), "NodeMetrics");
+  EXPECT_EQ(lab_.post("/apis/metrics.k8s.io/v1beta1/nodes", Json::object()).status, 405);
+}
+
+TEST_F(NodeTest, Images) {
+  EXPECT_EQ(lab_.get("/moth/v1/images").at("/images"), Json::array());
+  Answer pulled = lab_.post("/moth/v1/images/pull", {{"reference", "nginx"}});
+  EXPECT_EQ(pulled.text,
+            "{\"progress\":\"layer 1\"}\n{\"progress\":\"layer 2\"}\n"
+            "{\"result\":{\"reference\":\"nginx\"}}\n");
+  Answer failed = lab_.post("/moth/v1/images/load", {{"path", "/none"}});
+  EXPECT_EQ(failed.at("/error/reason"), "NotFound");
+  EXPECT_EQ(lab_.call("DELETE", "/moth/v1/images").status, 400);
+  EXPECT_EQ(lab_.call("DELETE", "/moth/v1/images?reference=nginx").status, 200);
+  EXPECT_EQ(lab_.get("/moth/v1/nothing").status, 404);
+  EXPECT_EQ(lab_.call("PUT", "/moth/v1/images").status, 405);
+}
+
+}  // namespace
+}  // namespace moth::server
