@@ -14,7 +14,7 @@ constexpr auto kFlushAfter = std::chrono::seconds(300);
 void Queue::add(const QueuedPod& pod) {
   Entry& entry = pods_[pod.uid];
   entry.pod = pod;
-  entry.active = true;
+  entry.active = entry.woken = true;
 }
 
 void Queue::remove(const std::string& uid) {
@@ -34,6 +34,7 @@ std::optional<QueuedPod> Queue::pop(MonoTime now) {
   }
   if (!best) return std::nullopt;
   best->in_flight = true;
+  best->woken = false;
   return best->pod;
 }
 
@@ -45,13 +46,14 @@ void Queue::failed(const QueuedPod& pod, MonoTime now) {
   for (int i = 0; i < entry.failures && backoff < kMaxBackoff; ++i) backoff *= 2;
   ++entry.failures;
   entry.in_flight = false;
-  entry.active = false;
+  // What changed meanwhile was perhaps not seen.
+  entry.active = entry.woken;
   entry.not_before = now + std::min<Duration>(backoff, kMaxBackoff);
   entry.flush_at = now + kFlushAfter;
 }
 
 void Queue::wake(MonoTime) {
-  for (auto& [uid, entry] : pods_) entry.active = true;
+  for (auto& [uid, entry] : pods_) entry.active = entry.woken = true;
 }
 
 MonoTime Queue::next_time(MonoTime) const {

@@ -24,7 +24,8 @@ class Queue {
   // The most important pod that may be tried now; it stays out until failed() or remove().
   std::optional<QueuedPod> pop(MonoTime now);
   void failed(const QueuedPod& pod, MonoTime now);
-  // Something changed that may help: those that are not in back-off become active.
+  // Something changed that may help: those that are not in back-off become active, those that are
+  // being tried will be tried again.
   void wake(MonoTime now);
   // When pop() may give something, without another change; MonoTime::max() if never.
   MonoTime next_time(MonoTime now) const;
@@ -36,6 +37,7 @@ class Queue {
     int failures = 0;
     bool active = true;  // may be tried once not_before has passed
     bool in_flight = false;
+    bool woken = false;     // while it was in flight
     MonoTime not_before{};  // end of the back-off
     MonoTime flush_at{};    // tried again by then even without a change
   };

@@ -47,9 +47,12 @@ void Scheduler::pod_changed(const client::ObjectReader::Change& change) {
                pod.spec().scheduler_name == "default-scheduler";
   if (!waits) {
     queue_.remove(object.uid());
-    // A pod that went or ended makes room.
+    // A pod that went or ended makes room; one that found its node may be what others want to be
+    // near.
     bool frees = !change.object || pod.is_finished();
-    if (frees) queue_.wake(clock_.mono());
+    bool arrived = change.object && pod.is_scheduled() &&
+                   (!change.previous || !change.previous->view<PodView>().is_scheduled());
+    if (frees || arrived) queue_.wake(clock_.mono());
   } else if (!change.previous || change.previous->meta().generation != object.meta().generation ||
              change.previous->meta().labels != object.meta().labels) {
     queue_.add({object.uid(), object.ns(), object.name(), pod.spec().priority,
@@ -133,9 +136,11 @@ Task<void> Scheduler::refuse(ObjectPtr object, const QueuedPod& queued, const Sn
     bool useful = !decision.preemptible.empty();
     std::string count =
         fmt::format("0/{} nodes are available: {} ", state.nodes.size(), state.nodes.size());
-    message += " preemption: " + count +
-               (useful ? "No preemption victims found for incoming pod."
-                       : "Preemption is not helpful for scheduling.");
+    if (!plan) {
+      message += " preemption: " + count +
+                 (useful ? "No preemption victims found for incoming pod."
+                         : "Preemption is not helpful for scheduling.");
+    }
   }
   events_.record(*object, client::EventType::kWarning, "FailedScheduling", message);
   co_await set_unschedulable(object, "Unschedulable", message, nominated);

@@ -92,14 +92,20 @@ class GarbageCollector final : public Controller {
     if (auto it = dependents_.find(object.uid()); ends && it != dependents_.end()) {
       for (const auto& [resource, ns, name] : it->second) queue.add({resource + "/" + ns, name});
     }
-    // An owner that waits for its dependents is looked at when one is gone.
-    if (change.object) return;
-    for (const OwnerReference& owner : object.meta().owners) {
+    // An owner that waits for its dependents is looked at when one is gone or lets go of it.
+    if (!change.previous) return;
+    for (const OwnerReference& owner : change.previous->meta().owners) {
       const ResourceDef* owner_def = def_of(owner);
-      if (owner_def)
+      if (owner_def && !(change.object && refers_to(*change.object, owner.uid)))
         queue.add({owner_def->qualified() + "/" + (owner_def->namespaced ? object.ns() : ""),
                    owner.name});
     }
+  }
+
+  static bool refers_to(const Object& object, const std::string& uid) {
+    const auto& owners = object.meta().owners;
+    return std::any_of(owners.begin(), owners.end(),
+                       [&](const OwnerReference& owner) { return owner.uid == uid; });
   }
 
   void remember(const ResourceDef& def, const Object& object) {
