@@ -19,7 +19,7 @@ class UnderLoad(ClusterCase):
         self.wait_deployment("web")
         self.wait_endpoints("web", replicas)
         url = f"http://{service['spec']['clusterIP']}/"
-        http(url)
+        self.wait_answer(url)
         return url
 
     def assert_no_failures(self, result: dict, at_least: int) -> None:

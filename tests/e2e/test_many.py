@@ -92,7 +92,7 @@ class StopWorkloads(ClusterCase):
         self.daemon.start()
         self.wait_deployment("web", 60)
         self.wait_endpoints("web", 3)
-        self.assertIn("web-", self.http(f"http://{service['spec']['clusterIP']}/"))
+        self.assertIn("web-", self.wait_answer(f"http://{service['spec']['clusterIP']}/"))
 
 
 if __name__ == "__main__":

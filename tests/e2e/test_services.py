@@ -24,6 +24,7 @@ class Services(ClusterCase):
         return self.wait_endpoints(name, count)
 
     def names(self, url: str, times: int = 60) -> collections.Counter:
+        self.wait_answer(url)
         return collections.Counter(http(url).split()[0] for _ in range(times))
 
     def test_cluster_ip_is_balanced_from_the_host(self):
@@ -37,6 +38,7 @@ class Services(ClusterCase):
         service = self.make_service("web")
         self.backends("web", 1)
         self.run_pod("client", "exec sleep 1000")
+        self.wait_answer(f"http://{service['spec']['clusterIP']}/")
         for host in (service["spec"]["clusterIP"], "web", f"web.{self.ns}", f"web.{self.ns}.svc.cluster.local"):
             done = self.exec("client", "web", "get", host, "80", "/")
             self.assertRegex(done.stdout, r"^web-[a-z0-9]+-[a-z0-9]+ 1\n$", host)
@@ -54,9 +56,15 @@ class Services(ClusterCase):
         service = self.make_service("web", ports=[{"port": 53, "targetPort": 8080, "protocol": "UDP"}])
         self.backends("web", 1)
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
-            client.settimeout(5)
-            client.sendto(b"?", (service["spec"]["clusterIP"], 53))
-            self.assertTrue(client.recv(200).startswith(b"web-"))
+            client.settimeout(1)
+
+            def ask():
+                try:
+                    client.sendto(b"?", (service["spec"]["clusterIP"], 53))
+                    return client.recv(200)
+                except OSError:
+                    return b""
+            self.assertTrue(eventually(ask, 10).startswith(b"web-"))
 
     def test_no_endpoints_is_refused_at_once(self):
         service = self.make_service("empty")
@@ -90,6 +98,7 @@ class Services(ClusterCase):
         service = self.make_service("web")
         self.backends("web", 1)
         pod = self.api.list("pods", self.ns)[0]["metadata"]["name"]
+        self.wait_answer(f"http://{service['spec']['clusterIP']}/")
         for _ in range(3):
             done = self.exec(pod, "web", "get", service["spec"]["clusterIP"], "80", "/")
             self.assertEqual(done.stdout.split()[0], pod)
@@ -99,7 +108,7 @@ class Services(ClusterCase):
                                                   {"name": "b", "port": 81, "targetPort": 8080}])
         self.backends("web", 1)
         for port in (80, 81):
-            self.assertTrue(http(f"http://{service['spec']['clusterIP']}:{port}/").startswith("web-"))
+            self.assertTrue(self.wait_answer(f"http://{service['spec']['clusterIP']}:{port}/").startswith("web-"))
 
     def test_endpoints_and_slices_agree(self):
         self.make_service("web")
@@ -112,7 +121,7 @@ class Services(ClusterCase):
         service = self.make_service("web")
         self.backends("web", 1)
         url = f"http://{service['spec']['clusterIP']}/"
-        http(url)
+        self.wait_answer(url)
         self.api.delete("services", self.ns, "web")
 
         def refused():

@@ -175,6 +175,21 @@ class ClusterCase(unittest.TestCase):
                                    f"kubernetes.io/service-name={service}", f"with {count} ready addresses")
         return addresses(found)
 
+    def wait_answer(self, url: str, timeout: float = 10) -> str:
+        """The first answer behind an address: rules follow their endpoints with a short delay, and no
+        object tells when."""
+        last = []
+
+        def answer():
+            try:
+                return http(url, 2)
+            except OSError as error:
+                last[:] = [error]
+                return ""
+        found = eventually(answer, timeout)
+        self.assertTrue(found, f"{url}: {last}")
+        return found
+
     def http(self, url: str, timeout: float = 5, **headers) -> str:
         return http(url, timeout, **headers)
 
