@@ -71,6 +71,13 @@ Task<Result<>> PodManager::adopt(bool rebooted) {
   co_return Result<>{};
 }
 
+ObjectPtr PodManager::find_object(const std::string& uid) const {
+  for (const ObjectPtr& pod : reader_.list(client::gvr::kPods)) {
+    if (pod->uid() == uid) return pod;
+  }
+  return nullptr;
+}
+
 void PodManager::adopt_one(const std::string& uid, const Json& checkpoint, bool rebooted) {
   auto record =
       checkpoint.is_object() ? from_checkpoint(checkpoint) : Result<PodRecord>(PodRecord{});
@@ -80,7 +87,8 @@ void PodManager::adopt_one(const std::string& uid, const Json& checkpoint, bool 
     record = PodRecord{};
   }
   std::string ns = string_or(checkpoint, "namespace"), name = string_or(checkpoint, "name");
-  ObjectPtr pod = ns.empty() ? nullptr : reader_.get(client::gvr::kPods, ns, name);
+  // A checkpoint may be cut off after a power loss: the folder still tells the uid.
+  ObjectPtr pod = ns.empty() ? find_object(uid) : reader_.get(client::gvr::kPods, ns, name);
   if (pod && pod->uid() == uid && mine(*pod)) {
     begin(pod, std::move(*record), true, rebooted);
     return;

@@ -37,6 +37,7 @@ class PodManager {
   void begin(const ObjectPtr& pod, PodRecord record, bool adopted, bool rebooted);
   Task<void> reap(std::string uid);
   bool mine(const Object& pod) const;
+  ObjectPtr find_object(const std::string& uid) const;
   Task<Result<>> adopt(bool rebooted);
   void adopt_one(const std::string& uid, const Json& checkpoint, bool rebooted);
 
