@@ -60,8 +60,15 @@ std::string plain_log(std::string_view lines) {
 }  // namespace
 
 Task<void> PodWorker::start_container(Container container) {
-  auto image = co_await services_.factory.pull(context_, container);
+  // A pod that is to end does not wait for its image.
+  auto pulled = co_await (services_.factory.pull(context_, container) || ending());
   ContainerRecord& state = record_.container(container.name);
+  if (pulled.index() == 1) {
+    state.state = state.last ? State::kExited : State::kWaiting;
+    changed();
+    co_return;
+  }
+  auto& image = std::get<0>(pulled);
   if (!image) {
     failed_to_make(container, image.error());
     co_return;
@@ -79,6 +86,11 @@ Task<void> PodWorker::start_container(Container container) {
   bool launched = co_await launch(container, *image);
   if (launched) state.retry_backoff = {};
   changed();
+}
+
+// Completes when the pod is no longer to run.
+Task<void> PodWorker::ending() {
+  while (record_.stage == PodStage::kSyncing) co_await ending_.wait();
 }
 
 Task<bool> PodWorker::launch(const Container& container, const PulledImage& image) {

@@ -35,6 +35,7 @@ PodWorker::PodWorker(WorkerServices& services, ObjectPtr pod, PodRecord record, 
       changed_(services.executors.control()),
       gone_(services.executors.control()),
       first_report_(services.executors.control()),
+      ending_(services.executors.control()),
       scope_(services.executors.control()) {
   context_.ns = pod->ns();
   context_.name = pod->name();
@@ -185,6 +186,7 @@ void PodWorker::enter(PodStage stage) {
   record_.stage = stage;
   if (stage != PodStage::kTerminating) return;
   record_.deletion_requested = services_.clock.wall();
+  ending_.notify();
   for (auto& [name, run] : runs_) {
     if (run->prober) run->prober->terminating();
   }

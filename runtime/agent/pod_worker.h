@@ -93,6 +93,7 @@ class PodWorker {
                const shim::Exit& exit);
   Task<void> remove_run(std::string container, int attempt, std::string id);
   Task<void> kill_container(std::string container, std::chrono::seconds grace, std::string message);
+  Task<void> ending();
   Task<void> ended_or_overdue(std::shared_ptr<Run> run);
   Task<void> withdraw();
   Task<void> clean_up();
@@ -125,7 +126,7 @@ class PodWorker {
   std::string refreshed_for_;  // resourceVersion that update() of the resources has seen
   bool refresh_wanted_ = false, refreshing_ = false;
   bool first_report_done_ = false;
-  Notifier changed_, gone_, first_report_;
+  Notifier changed_, gone_, first_report_, ending_;
   TaskScope scope_;
 };
 
