@@ -22,13 +22,21 @@ std::int64_t rate(std::uint64_t before, std::uint64_t now, Duration window) {
 
 struct UsageSampler::Series {
   std::string ns, pod, uid, container, path;
-  std::unique_ptr<cgroups::UsageReader> reader;
+  std::unique_ptr<cgroups::UsageReader> reader;  // used on blocking; the rest on control
   cgroups::Usage last, before;
   MonoTime last_at{}, before_at{};
   WallTime last_wall{};
   int samples = 0;
   bool seen = false;
   bool read_failed = false;
+};
+
+// What a worker read, to be noted on control, where pods() may be asked meanwhile.
+struct UsageSampler::Reading {
+  Series* series;
+  cgroups::Usage usage;
+  MonoTime at;
+  WallTime wall;
 };
 
 UsageSampler::UsageSampler(Executors& executors, Clock& clock, cgroups::Manager& groups,
@@ -89,6 +97,7 @@ Task<void> UsageSampler::sample() {
   }
   std::uint64_t busy = 0;
   std::uint64_t used = 0;
+  std::vector<Reading> readings;
   co_await run_on(executors_.blocking(), [&] {
     for (auto& series : wanted) {
       if (!series->reader) {
@@ -96,16 +105,19 @@ Task<void> UsageSampler::sample() {
         if (!reader) continue;
         series->reader = *std::move(reader);
       }
-      auto usage = series->reader->read_brief();
-      if (!usage) continue;
-      series->before = std::exchange(series->last, *usage);
-      series->before_at = std::exchange(series->last_at, clock_.mono());
-      series->last_wall = clock_.wall();
-      ++series->samples;
+      if (auto usage = series->reader->read_brief())
+        readings.push_back({series.get(), *usage, clock_.mono(), clock_.wall()});
     }
     if (auto times = os::cpu_times()) busy = times->busy_ns;
     if (auto memory = os::memory_info()) used = memory->total - memory->available;
   });
+  for (Reading& reading : readings) {
+    Series& series = *reading.series;
+    series.before = std::exchange(series.last, reading.usage);
+    series.before_at = std::exchange(series.last_at, reading.at);
+    series.last_wall = reading.wall;
+    ++series.samples;
+  }
   now = clock_.mono();
   if (node_at_ != MonoTime{} && now - node_at_ >= kYoungPeriod / 2) {
     node_ = client::NodeUsage{node_name_, clock_.wall(), now - node_at_,

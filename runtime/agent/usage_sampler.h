@@ -25,6 +25,7 @@ class UsageSampler {
 
  private:
   struct Series;
+  struct Reading;
   Task<void> run();
   Task<void> sample();
 
