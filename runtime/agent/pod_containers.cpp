@@ -153,25 +153,32 @@ void PodWorker::begin_run(const Container& container, std::unique_ptr<shim::Cont
 
 Task<void> PodWorker::watch_run(Container container, std::shared_ptr<Run> run, bool adopted) {
   ContainerRecord& state = record_.container(container.name);
+  bool hooked = true;
   if (!state.post_start_done && container.post_start) {
     auto hook = co_await (
         services_.probers.run_hook(context_, container, *container.post_start, *run->handle) ||
         run->handle->wait());
     if (hook.index() == 0 && !std::get<0>(hook)) {
-      event(client::EventType::kWarning, "FailedPostStartHook",
-            "PostStartHook failed: " + std::get<0>(hook).error().message, field_path(container));
+      const std::string& why = std::get<0>(hook).error().message;
+      event(client::EventType::kWarning, "FailedPostStartHook", "PostStartHook failed: " + why,
+            field_path(container));
+      state.waiting_reason = "PostStartHookError";
+      state.waiting_message = why;
       state.kill_wanted = true;
       state.kill_message =
           fmt::format("Container {} failed post start hook, will be restarted", container.name);
+      hooked = false;
     }
   }
-  state.post_start_done = true;
-  if (!container.readiness && !container.startup) state.ready = true;
-  run->prober = services_.probers.start(
-      context_, container, *run->handle, state.started_at, adopted,
-      [this, container, weak = std::weak_ptr<Run>(run)](ProbeVerdict verdict) {
-        if (auto alive = weak.lock()) on_verdict(container, alive, verdict);
-      });
+  if (hooked) {
+    state.post_start_done = true;
+    if (!container.readiness && !container.startup) state.ready = true;
+    run->prober = services_.probers.start(
+        context_, container, *run->handle, state.started_at, adopted,
+        [this, container, weak = std::weak_ptr<Run>(run)](ProbeVerdict verdict) {
+          if (auto alive = weak.lock()) on_verdict(container, alive, verdict);
+        });
+  }
   changed();
   auto exit = co_await run->handle->wait();
   run->ended = true;

@@ -91,6 +91,8 @@ class StatusBuilder {
       // Until its postStart hook is through, a container is not shown as running.
       if (record.post_start_done)
         return {{"running", {{"startedAt", format_rfc3339(record.started_at)}}}};
+      if (!record.waiting_reason.empty())
+        return waiting_json(record.waiting_reason, record.waiting_message);
       return waiting_json(std::string(waiting), "");
     }
     bool will_restart = record_.stage == PodStage::kSyncing && record_.failed_reason.empty() &&
