@@ -403,6 +403,27 @@ TEST_F(PodWorkerTest, PostStartFailureKills) {
   });
 }
 
+TEST_F(PodWorkerTest, PostStartFailureIsTheReasonWhileItLasts) {
+  lab_.run([this]() -> Task<void> {
+    lab_.probers.hook_errors["web"] = "it broke";
+    lab_.probers.hook_times["web"] = 1s;
+    begin(
+        "  nodeName: box\n  containers:\n  - name: web\n    image: nginx\n"
+        "    lifecycle: {postStart: {exec: {command: [hello]}}}\n");
+    co_await until_running();
+    EXPECT_EQ(lab_.state("web"), "waiting ContainerCreating") << "the hook is not through";
+    auto run = process();
+    run->ignores_sigterm = true;
+    co_await lab_.advance(1s);
+    EXPECT_EQ(run->signals, std::vector<int>{SIGTERM});
+    EXPECT_EQ(lab_.state("web"), "waiting PostStartHookError");
+    EXPECT_EQ(lab_.container_status("web")["state"]["waiting"]["message"], "it broke");
+    EXPECT_EQ(lab_.condition("Ready"), "False");
+    EXPECT_FALSE(lab_.probers.verdicts.contains("web")) << "it is not probed";
+    co_await end();
+  });
+}
+
 TEST_F(PodWorkerTest, DetachLeavesTheContainersToTheNextDaemon) {
   lab_.run([this]() -> Task<void> {
     begin(kOne);
