@@ -59,21 +59,24 @@ class Cycles(ClusterCase):
 
     def test_cycles_of_a_pod_end_where_they_began(self):
         pid = self.daemon.process.pid
-        # Caches, pools and the ring of changes fill first.
-        self.cycle(50)
+        descriptors = descriptors_of(pid)
+        # The rings of changes (8 MiB a resource, about 65 kB a cycle) fill first.
+        self.cycle(350 if FULL else 30)
         eventually(lambda: not any(self.daemon.footprint.of_pods().values()), 10)
         before = memory_of(pid), descriptors_of(pid), threads_of(pid)
         self.cycle(self.cycles)
         nothing = {what: 0 for what in self.daemon.footprint.of_pods()}
         eventually(lambda: self.daemon.footprint.of_pods() == nothing, 10)
         self.assertEqual(self.daemon.footprint.of_pods(), nothing)
-        eventually(lambda: descriptors_of(pid) <= before[1], 10)
+        # Usage files and idle connections are closed some seconds after their last use.
+        eventually(lambda: descriptors_of(pid) <= descriptors + 4, 20)
         after = memory_of(pid), descriptors_of(pid), threads_of(pid)
         self.note("memory (kB PSS), descriptors, threads before and after", self.cycles, "cycles:", before, after)
-        self.assertLessEqual(after[1], before[1] + 2, "descriptors")
+        self.assertLessEqual(after[1], descriptors + 4, "descriptors")
         self.assertLessEqual(after[2], before[2] + 1, "threads")
-        # Events and watch rings of 100 pods are kept on purpose, in bounds; a leak of a pod is more.
-        allowed = 6 * 1024 if self.cycles <= 100 else 12 * 1024
+        # Five Events a cycle live for an hour, and in the short run the rings are still filling: only
+        # the long run finds a leak of less than that.
+        allowed = self.cycles * (20 if FULL else 100)
         self.assertLess(after[0] - before[0], allowed, f"memory: {before[0]} kB, then {after[0]} kB")
 
 
