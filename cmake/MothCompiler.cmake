@@ -34,6 +34,13 @@ endif()
 if(MOTH_SANITIZE)
   add_compile_options(-fsanitize=${MOTH_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer -O1)
   add_link_options(-fsanitize=${MOTH_SANITIZE})
+  # What the tests run with; the suppression files give a reason for every line.
+  find_program(MOTH_SYMBOLIZER NAMES llvm-symbolizer-16 llvm-symbolizer)
+  set(MOTH_SANITIZER_ENVIRONMENT
+    "TSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/tests/tsan.supp:external_symbolizer_path=${MOTH_SYMBOLIZER}:second_deadlock_stack=1"
+    "ASAN_OPTIONS=external_symbolizer_path=${MOTH_SYMBOLIZER}:detect_stack_use_after_return=1"
+    "LSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/tests/lsan.supp:print_suppressions=0"
+    "UBSAN_OPTIONS=print_stacktrace=1")
 endif()
 if(MOTH_FUZZ)
   add_compile_options(-fsanitize=fuzzer-no-link)

@@ -22,6 +22,9 @@ function(moth_test name)
   target_compile_definitions(${name} PRIVATE MOTH_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests")
   add_test(NAME ${name} COMMAND ${name} WORKING_DIRECTORY "${CMAKE_SOURCE_DIR}")
+  if(MOTH_SANITIZE)
+    set_tests_properties(${name} PROPERTIES ENVIRONMENT "${MOTH_SANITIZER_ENVIRONMENT}")
+  endif()
 endfunction()
 
 # moth_add_subdirectories(): every direct sub-folder that has a CMakeLists.txt, in alphabetical order.
