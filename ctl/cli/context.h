@@ -43,6 +43,7 @@ class Context {
   // Makes what was printed visible: after each step of something that goes on.
   void flush();
   std::istream& in() { return streams_.in; }
+  std::ostream& out() { return streams_.out; }
   bool colours() const { return streams_.colours; }
 
   // Prints a failure that does not end the command and remembers it for the exit code.
