@@ -69,7 +69,8 @@ void list_map(Context& context, const ObjectInfo& info, const MapWords& map, boo
   if (several)
     context.print("Listing {}s for {}.{}/{}:\n", map.one, info.resource->kind, info.resource->group,
                   info.name);
-  for (const auto& [key, value] : map_of(info.object, map).items()) {
+  const Json present = map_of(info.object, map);
+  for (const auto& [key, value] : present.items()) {
     context.print("{}{}={}\n", several ? " " : "", key,
                   value.is_string() ? value.get<std::string>() : value.dump());
   }

@@ -90,7 +90,7 @@ Amounts pod_amounts(const Json& pod, const char* member) {
     const Json* containers = find_path(pod, "spec", list);
     for (const Json& container : containers ? *containers : Json::array()) {
       const Json* amounts = find_path(container, "resources", member);
-      for (const auto& [name, amount] : (amounts ? *amounts : Json::object()).items())
+      for (const auto& [name, amount] : object_or_empty(amounts).items())
         apply(sum[name], Quantity::parse_or_zero(scalar_text(amount)));
     }
   };
@@ -143,7 +143,7 @@ void write_pods(DescribeWriter& out, Api& api, const Json& node) {
     out.write(1, "{}\t{}\t{}\n", name, share(all_requests, name, whole(name)),
               share(all_limits, name, whole(name)));
   }
-  for (const auto& [name, amount] : (allocatable ? *allocatable : Json::object()).items()) {
+  for (const auto& [name, amount] : object_or_empty(allocatable).items()) {
     bool own_line = name.starts_with("hugepages-") || name.find('/') != std::string::npos;
     if (own_line)
       out.write(1, "{}\t{}\t{}\n", name, all_requests[name].to_string(),
@@ -158,7 +158,7 @@ void describe_node(DescribeWriter& out, Api& api, const Json& node) {
   constexpr std::string_view kRole = "node-role.kubernetes.io/";
   std::string roles;
   const Json* labels = metadata_member(node, "labels");
-  for (const auto& [key, value] : (labels ? *labels : Json::object()).items()) {
+  for (const auto& [key, value] : object_or_empty(labels).items()) {
     if (key.starts_with(kRole)) roles += (roles.empty() ? "" : ",") + key.substr(kRole.size());
   }
   out.write(0, "Roles:\t{}\n", roles.empty() ? "<none>" : roles);

@@ -129,7 +129,7 @@ void describe_service(DescribeWriter& out, Api& api, const Json& service) {
   write_head(out, service);
   const Json* selector = find_member(spec, "selector");
   std::string pairs;
-  for (const auto& [key, value] : (selector ? *selector : Json::object()).items())
+  for (const auto& [key, value] : object_or_empty(selector).items())
     pairs += (pairs.empty() ? "" : ",") + key + "=" + scalar_text(value);
   out.write(0, "Selector:\t{}\n", pairs.empty() ? "<none>" : pairs);
   out.write(0, "Type:\t{}\n", string_or(spec, "type"));

@@ -112,7 +112,7 @@ void write_annotations(DescribeWriter& out, std::string_view title, const Json* 
                        std::string_view indent) {
   out.write(0, "{}{}:\t", indent, title);
   bool any = false;
-  for (const auto& [key, value] : (annotations ? *annotations : Json::object()).items()) {
+  for (const auto& [key, value] : object_or_empty(annotations).items()) {
     if (key == kLastApplied) continue;
     if (any) out.write(0, "{}\t", indent);
     any = true;

@@ -10,6 +10,12 @@
 
 namespace moth::ctl {
 
+// The object itself, or an empty one that lives for ever, so that it can be walked in place.
+inline const Json& object_or_empty(const Json* object) {
+  static const Json kEmpty = Json::object();
+  return object && object->is_object() ? *object : kEmpty;
+}
+
 class DescribeWriter {
  public:
   // A line at `level` (two spaces each); `text` carries its own newline.
