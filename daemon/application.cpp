@@ -68,7 +68,7 @@ Result<> make_data_dir(const std::string& path) {
 }
 
 // History for watchers, per resource: some thousand changes of pods.
-constexpr std::size_t kWatchRingBytes = 4u << 20;
+constexpr std::size_t kWatchRingBytes = 2u << 20;
 
 bool is_loopback(const std::string& host) {
   return host == "::1" || host.starts_with("127.") || host == "localhost";

@@ -60,7 +60,7 @@ class Cycles(ClusterCase):
     def test_cycles_of_a_pod_end_where_they_began(self):
         pid = self.daemon.process.pid
         descriptors = descriptors_of(pid)
-        # The rings of changes (8 MiB a resource, about 65 kB a cycle) fill first.
+        # The rings of changes (2 MiB a resource, about 65 kB a cycle) fill first.
         self.cycle(350 if FULL else 30)
         eventually(lambda: not any(self.daemon.footprint.of_pods().values()), 10)
         before = memory_of(pid), descriptors_of(pid), threads_of(pid)
