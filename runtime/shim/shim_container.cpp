@@ -70,7 +70,9 @@ Result<void> ShimContainer::signal(int number) {
 }
 
 Task<Result<std::unique_ptr<Streams>>> ShimContainer::attach() {
-  auto connection = connect_to_shim(bundle_);
+  // The shim still listens for a moment after it told of the end.
+  Result<os::UniqueFd> connection = fail(Error::not_found("containers", id_));
+  if (!exit_) connection = connect_to_shim(bundle_);
   if (!connection) {
     co_return fail(Error::of(Reason::kConflict, "cannot attach to a stopped container"));
   }

@@ -34,11 +34,11 @@ class UnderLoad(ClusterCase):
 
     def test_rolling_update_loses_no_request(self):
         url = self.serve(3)
-        load = Load(url, 20)
+        load = Load(url, 40)
         self.addCleanup(load.stop)
         began = time.monotonic()
         rolls = 0
-        while time.monotonic() - began < 17:
+        while time.monotonic() - began < 37:
             rolls += 1
             self.roll(rolls + 1)
         self.assertTrue(load.running(), "the load ended before the last rollout")
