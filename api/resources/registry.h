@@ -1,8 +1,9 @@
 #pragma once
 // The registry: one ResourceDef row per served resource drives discovery, routes, verbs,
 // subresources, decoding, defaults, validation, selectors, printing and storage. Adding a kind is
-// adding a row. Rows are built once at start and never change (CustomResourceDefinitions will add
-// rows at run time on the control thread). Hooks are pure functions, called on any thread.
+// adding a row. Built-in rows are there from start to end. Those of CustomResourceDefinitions come,
+// change and go on the control thread; see Registry. Hooks are pure functions, called on any
+// thread.
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -16,6 +17,11 @@
 #include "api/base/result.h"
 #include "api/machinery/field_error.h"
 #include "api/machinery/gvk.h"
+#include "api/schema/types.h"
+
+namespace moth::schema {
+struct DecodeReport;
+}
 
 namespace moth::resources {
 
@@ -56,6 +62,26 @@ struct Subresource {
   std::string name;  // status, scale, log, exec, binding, eviction, ...
   Gvk kind;
   unsigned verbs = kGet | kUpdate | kPatch;
+  // Of PUT and PATCH to it, for those that answer with their parent's kind. Takes over into
+  // `object`, the stored one, what `wanted` may change through this subresource. Unset: status and
+  // finalize are known to the pipeline, other writes are refused.
+  std::function<void(Json& object, const Json& wanted, WallTime now)> take = nullptr;
+  // Checks such a write, instead of the row's validate_update (validate_status for status).
+  std::function<FieldErrors(const Json& object, const Json& old)> validate = nullptr;
+};
+
+// What the definition of a custom resource says about one of its versions. Immutable, any thread;
+// its types are valid as long as it lives.
+class CustomKind {
+ public:
+  virtual ~CustomKind() = default;
+  virtual schema::Type type() const = 0;
+  virtual schema::Type list_type() const = 0;
+  // Prunes what the schema does not name and checks the shape of metadata, in place of
+  // schema::decode(). The report names what was pruned. BadRequest for metadata of a wrong shape.
+  virtual Result<schema::DecodeReport> decode(Json& object) const = 0;
+  // The whole schema as OpenAPI v3 publishes it, metadata included.
+  virtual const Json& openapi() const = 0;
 };
 
 struct ResourceDef {
@@ -64,6 +90,14 @@ struct ResourceDef {
   std::vector<std::string> short_names, categories;
   unsigned verbs = kAllVerbs;
   std::string type_name;  // the schema type, e.g. "core.v1.Pod"
+  // Set for custom resources alone. Their versions are decoded, defaulted and validated each by its
+  // own row's hooks; those of built-in kinds by the stored row's.
+  std::shared_ptr<const CustomKind> custom;
+  // Objects of an older resourceVersion pass through from_storage when read although this is the
+  // stored row: they were written under another schema.
+  std::uint64_t current_since = 0;
+  // A text for a Warning header of every answer; empty: none.
+  std::string deprecation;
   std::vector<Subresource> subresources;
   Durability durability = Durability::kDurable;
   // True for an object that a controller makes anew after a crash, so that it is written lazily
@@ -78,6 +112,8 @@ struct ResourceDef {
   // Seconds of metadata.deletionGracePeriodSeconds for a delete without options; pods read
   // spec.terminationGracePeriodSeconds instead.
   bool graceful_delete = false;
+  // A delete that names no propagationPolicy leaves the dependents (Jobs), with a warning.
+  bool orphan_by_default = false;
   // spec changes raise metadata.generation (kinds with spec and status).
   bool has_generation = false;
 
@@ -94,8 +130,10 @@ struct ResourceDef {
   // Of a write to /status; the rest of the object is the old one's already. Unset: nothing to
   // check.
   std::function<FieldErrors(const Json& object, const Json& old)> validate_status;
-  // Texts for Warning headers.
+  // Texts for Warning headers, of creates and, unless said otherwise, of updates that change more
+  // than metadata and status.
   std::function<std::vector<std::string>(const Json& object)> warnings;
+  bool warn_on_update = true;
 
   // How metadata.name is checked: upstream's texts of what is wrong, none when right.
   std::function<std::vector<std::string>(std::string_view name)> validate_name;
@@ -111,7 +149,7 @@ struct ResourceDef {
   std::function<Json(const Json& object)> row_conditions;
 
   // Scale subresource: JSON pointers (/spec/replicas ...) when `scale` is among subresources. The
-  // selector is a LabelSelector object or a map of labels.
+  // selector is a LabelSelector object, a map of labels or a selector's text.
   std::string scale_spec_replicas, scale_status_replicas, scale_selector;
 
   // Another served version of one stored resource (autoscaling/v1 of v2): null when this row is the
@@ -130,27 +168,66 @@ struct ResourceDef {
   std::string api_version() const { return group.empty() ? version : group + "/" + version; }
   const Subresource* subresource(std::string_view name) const;
   bool is_storage() const { return storage_version.empty(); }
+  // Empty when there is no such type. Valid as long as the row.
+  schema::Type type() const;
+  schema::Type list_type() const;
 
-  // Set by the registry: index of the stored row's table (the same for all versions of one).
+  // Set by the registry: index of the stored row's table (the same for all versions of one, and for
+  // all rows that ever have this qualified name).
   std::size_t storage_index = 0;
   const ResourceDef* storage_def = nullptr;
 };
 
+// Reading is for any thread, changing for the control thread (or before other threads run).
+//
+// The rows at one time are a Snapshot, immutable, replaced as a whole. Pointers to built-in rows
+// are valid as long as the registry. A pointer to a custom row is valid as long as somebody holds a
+// snapshot that has it; on the control thread also until the next suspension. So who keeps one
+// longer (a request, a watch, a loop with co_await in it) holds a snapshot, taken before the row
+// was looked up.
 class Registry {
  public:
+  class Snapshot;
+  using SnapshotPtr = std::shared_ptr<const Snapshot>;
+
+  // All rows at one time in the order of discovery: built-in ones as they were added, then custom
+  // ones by group, version (most stable first) and name. Keeps them valid while it lives.
+  class Rows {
+   public:
+    explicit Rows(SnapshotPtr snapshot);
+    std::vector<const ResourceDef*>::const_iterator begin() const;
+    std::vector<const ResourceDef*>::const_iterator end() const;
+    std::size_t size() const;
+    const ResourceDef* front() const { return *begin(); }
+
+   private:
+    SnapshotPtr snapshot_;
+  };
+
   Registry();
   ~Registry();
-  // The row's address stays valid. InternalError when the resource is there already.
+  // A built-in row; before seal(). InternalError when the resource is there already.
   Result<const ResourceDef*> add(ResourceDef def);
   // Links versions to their stored rows; after the last add().
   Result<> seal();
 
+  // Puts `rows` in the place of all that `owner` (the name of a definition) brought before; none
+  // takes them away. AlreadyExists, and nothing changes, when another owner or a built-in row has
+  // one of the resources, or one of the kinds. Tells the listeners after it. Control.
+  Result<> replace(const std::string& owner, std::vector<ResourceDef> rows);
+  // Called after every replace(), on the control thread; must only take note.
+  void on_change(std::function<void()> listener);
+
+  SnapshotPtr snapshot() const;
+  // Grows with every change: for what is derived from the rows.
+  std::uint64_t generation() const;
   const ResourceDef* find(std::string_view group, std::string_view version,
                           std::string_view resource) const;
   const ResourceDef* find(const Gvr& gvr) const;
   const ResourceDef* find_kind(const Gvk& gvk) const;
-  // Rows in the order of discovery (the order of add()).
-  const std::vector<const ResourceDef*>& all() const;
+  // The stored row of a qualified name ("deployments.apps").
+  const ResourceDef* find_stored(std::string_view qualified) const;
+  Rows all() const;
   std::size_t storage_count() const;
 
  private:

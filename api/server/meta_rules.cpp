@@ -83,6 +83,8 @@ void validate_owners(const Json& metadata, const FieldPath& path, FieldErrors& e
   }
 }
 
+}  // namespace
+
 bool spec_differs(const Json& a, const Json& b) {
   auto relevant = [](const std::string& key) {
     return key != "metadata" && key != "status" && key != "apiVersion" && key != "kind";
@@ -97,8 +99,6 @@ bool spec_differs(const Json& a, const Json& b) {
   }
   return false;
 }
-
-}  // namespace
 
 Result<> prepare_meta_for_create(Json& object, const resources::ResourceDef& def,
                                  std::string_view ns, WallTime now, const RandomSource& random) {

@@ -17,6 +17,8 @@ Result<> prepare_meta_for_create(Json& object, const resources::ResourceDef& def
                                  std::string_view ns, WallTime now, const RandomSource& random);
 // Keeps what only the server changes (uid, creationTimestamp, deletion marks, generation...).
 void keep_server_meta(Json& object, const Json& old);
+// Something but metadata and status differs.
+bool spec_differs(const Json& object, const Json& old);
 // Raises metadata.generation when anything but metadata and status differs.
 void raise_generation(Json& object, const Json& old);
 

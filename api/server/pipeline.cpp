@@ -38,7 +38,8 @@ Json to_stored(const ResourceDef& def, Json object) {
 }
 
 Json from_stored(const ResourceDef& def, Json object) {
-  return def.is_storage() ? std::move(object) : def.from_storage(object);
+  bool as_is = def.is_storage() && def.current_since == 0;
+  return as_is ? std::move(object) : def.from_storage(object);
 }
 
 std::string object_name(const Json& object) {
@@ -73,9 +74,22 @@ Result<> check_kind(const ResourceDef& def, const Json& object) {
   return {};
 }
 
+// A finalizer decides for a delete that says nothing.
+void orphan_unless_decided(const Meta& meta, client::DeleteOptions& options,
+                           RequestContext& context) {
+  for (const std::string& finalizer : meta.finalizers) {
+    if (finalizer == "orphan" || finalizer == "foregroundDeletion") return;
+  }
+  options.propagation_policy = "Orphan";
+  context.warnings.emplace_back(
+      "child pods are preserved by default when jobs are deleted; set "
+      "propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress "
+      "this warning");
+}
+
 // What a writer of `subresource` may change; everything else stays as in `old`.
 Result<Json> keep_rest(const ResourceDef& def, std::string_view subresource, const Json& old,
-                       Json object) {
+                       Json object, WallTime now) {
   if (subresource.empty()) {
     if (def.subresource("status")) {
       if (const Json* status = find_member(old, "status")) {
@@ -87,6 +101,11 @@ Result<Json> keep_rest(const ResourceDef& def, std::string_view subresource, con
     return object;
   }
   Json result = old;
+  const resources::Subresource* sub = def.subresource(subresource);
+  if (sub && sub->take) {
+    sub->take(result, object, now);
+    return result;
+  }
   if (subresource == "status") {
     if (const Json* status = find_member(object, "status")) {
       result["status"] = *status;
@@ -112,7 +131,9 @@ Result<Json> keep_rest(const ResourceDef& def, std::string_view subresource, con
 }  // namespace
 
 ObjectPtr to_version(const ResourceDef& def, const ObjectPtr& object) {
-  if (!object || def.is_storage()) return object;
+  if (!object) return object;
+  // A deletion's last state counts as old as what was deleted, but its revision hides that.
+  if (def.is_storage() && object->meta().resource_version >= def.current_since) return object;
   return Object::from_json(def.from_storage(object->parse()));
 }
 
@@ -150,9 +171,9 @@ Result<Json> Pipeline::decode(const ResourceDef& def, Json object, RequestContex
   MOTH_TRY(check_kind(def, object));
   object["kind"] = def.kind;
   object["apiVersion"] = def.api_version();
-  schema::Type type = schema::find_type(def.type_name);
+  schema::Type type = def.type();
   if (!type) return fail(Error::internal("no schema for " + def.type_name));
-  auto report = schema::decode(type, object);
+  auto report = def.custom ? def.custom->decode(object) : schema::decode(type, object);
   if (!report) return fail(report.error());
   if (!report->clean()) {
     if (context.field_validation == "Strict")
@@ -199,10 +220,17 @@ Result<> Pipeline::validate(const ResourceDef& def, const Json& object, const Js
   return fail(to_invalid_error(def.group, def.kind, object_name(object), errors));
 }
 
-Result<> Pipeline::validate_status(const ResourceDef& def, const Json& object,
-                                   const Json& old) const {
+Result<> Pipeline::validate_change(const ResourceDef& def, std::string_view subresource,
+                                   const Json& object, const Json& old) const {
+  const resources::Subresource* sub = def.subresource(subresource);
+  bool is_status = subresource == "status";
+  if (!is_status && !(sub && sub->validate)) return validate(def, object, &old);
   FieldErrors errors = validate_meta(object, def);
-  if (def.validate_status) append(errors, def.validate_status(object, old));
+  if (sub && sub->validate) {
+    append(errors, sub->validate(object, old));
+  } else if (def.validate_status) {
+    append(errors, def.validate_status(object, old));
+  }
   if (errors.empty()) return {};
   return fail(to_invalid_error(def.group, def.kind, object_name(object), errors));
 }
@@ -240,6 +268,7 @@ Result<StagedWritePtr> Pipeline::stage_new(const Target& target, Json object,
 }
 
 Task<Result<WriteResult>> Pipeline::create(Target target, Json object, RequestContext& context) {
+  auto rows = registry_.snapshot();  // keeps the row until the end
   const ResourceDef& def = *target.def;
   MOTH_CO_ASSIGN(Json decoded, decode(def, std::move(object), context));
   bool generated = object_name(decoded).empty() && !object_meta(decoded, "generateName").empty();
@@ -277,7 +306,8 @@ Result<Json> Pipeline::merge_for_update(const Target& target, const Json& old_st
   if (def.set_defaults) def.set_defaults(decoded);
   decoded = to_stored(def, std::move(decoded));
   const ResourceDef& row = stored(def);
-  MOTH_ASSIGN(Json merged, keep_rest(row, target.subresource, old_stored, std::move(decoded)));
+  MOTH_ASSIGN(Json merged,
+              keep_rest(row, target.subresource, old_stored, std::move(decoded), clock_.wall()));
   keep_server_meta(merged, old_stored);
   if (target.subresource.empty() && row.prepare_update) row.prepare_update(merged, old_stored);
   return merged;
@@ -296,10 +326,12 @@ Result<StagedWritePtr> Pipeline::stage_changed(const Target& target, const Objec
     for (auto& step : admission_) step->release(request, object);
     return fail(std::move(error));
   };
-  if (auto valid = target.subresource == "status" ? validate_status(row, object, old)
-                                                  : validate(row, object, &old);
-      !valid) {
+  if (auto valid = validate_change(row, target.subresource, object, old); !valid) {
     return give_back(valid.error());
+  }
+  if (row.warnings && row.warn_on_update && target.subresource.empty() &&
+      spec_differs(object, old)) {
+    for (std::string& text : row.warnings(object)) context.warnings.push_back(std::move(text));
   }
   if (context.dry_run) {
     for (auto& step : admission_) step->release(request, object);
@@ -334,6 +366,7 @@ Task<Result<WriteResult>> Pipeline::change(Target target,
 }
 
 Task<Result<WriteResult>> Pipeline::update(Target target, Json object, RequestContext& context) {
+  auto rows = registry_.snapshot();  // keeps the row until the end
   const ResourceDef& def = *target.def;
   if (!object.is_object()) co_return fail(Error::bad_request("the body must be a JSON object"));
   MOTH_CO_TRY(check_name(object, target.name));
@@ -362,6 +395,7 @@ Task<Result<WriteResult>> Pipeline::update(Target target, Json object, RequestCo
 
 Task<Result<WriteResult>> Pipeline::patch(Target target, client::PatchType type, Json patch,
                                           RequestContext& context) {
+  auto rows = registry_.snapshot();  // keeps the row until the end
   const ResourceDef& def = *target.def;
   // Told before the object is looked for: an apply patch would create a missing one.
   if (type == client::PatchType::kApply) {
@@ -382,7 +416,7 @@ Task<Result<WriteResult>> Pipeline::patch(Target target, client::PatchType type,
           return fail(Error::bad_request("a strategic merge patch must be a JSON object"));
         schema::Type root = target.subresource == "scale"
                                 ? schema::find_type("autoscaling.v1.Scale")
-                                : schema::find_type(def.type_name);
+                                : def.type();
         const PatchSchema* known = patch_schemas_.of(root);
         if (!known)
           return fail(Error::of(Reason::kUnsupportedMediaType,
@@ -425,9 +459,13 @@ Result<StagedWritePtr> Pipeline::stage_remove(const Target& target, const Object
 
 Task<Result<DeleteResult>> Pipeline::remove(Target target, client::DeleteOptions options,
                                             RequestContext& context) {
+  auto rows = registry_.snapshot();  // keeps the row until the end
   const ResourceDef& def = *target.def;
   ObjectPtr current = storage_.latest(def, target.ns, target.name);
   if (!current) co_return fail(Error::not_found(def.qualified(), target.name));
+  if (stored(def).orphan_by_default && options.propagation_policy.empty()) {
+    orphan_unless_decided(current->meta(), options, context);
+  }
   bool removed = false;
   auto staged = stage_remove(target, current, options, context, removed);
   if (!staged) co_return fail(staged.error());

@@ -71,8 +71,8 @@ class Pipeline {
   Result<> admit(const Target& target, Operation operation, Json& object, const Json* old,
                  RequestContext& context);
   Result<> validate(const resources::ResourceDef& def, const Json& object, const Json* old) const;
-  Result<> validate_status(const resources::ResourceDef& def, const Json& object,
-                           const Json& old) const;
+  Result<> validate_change(const resources::ResourceDef& def, std::string_view subresource,
+                           const Json& object, const Json& old) const;
   Result<StagedWritePtr> stage_new(const Target& target, Json object, RequestContext& context);
   Result<StagedWritePtr> stage_changed(const Target& target, const ObjectPtr& current, Json object,
                                        RequestContext& context, bool& removed);

@@ -59,6 +59,7 @@ ResourceDef pods() {
   row.validate = validate_pod;
   row.validate_update = validate_pod_update;
   row.warnings = pod_warnings;
+  row.warn_on_update = false;
   row.selectable_fields = {
       "spec.nodeName",    "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName",
       "spec.hostNetwork", "status.phase",       "status.podIP",       "status.nominatedNodeName"};
