@@ -7,6 +7,7 @@
 #include "api/resources/discovery_v1/rows.h"
 #include "api/resources/events_v1/rows.h"
 #include "api/resources/metrics_v1beta1/rows.h"
+#include "api/resources/rbac_v1/rows.h"
 #include "api/resources/registry.h"
 #include "api/resources/scheduling_v1/rows.h"
 
@@ -23,6 +24,8 @@ Result<std::unique_ptr<Registry>> make_registry() {
                                       events_v1_events,
                                       //
                                       horizontal_pod_autoscalers, horizontal_pod_autoscalers_v1,
+                                      //
+                                      cluster_role_bindings, cluster_roles, role_bindings, roles,
                                       //
                                       priority_classes,
                                       //

@@ -27,7 +27,8 @@ TEST_P(Defaults, FillInWhatIsNotGiven) {
 
 INSTANTIATE_TEST_SUITE_P(Kinds, Defaults,
                          ::testing::Values("defaults_pod.yaml", "defaults_workloads.yaml",
-                                           "defaults_services.yaml", "defaults_others.yaml"));
+                                           "defaults_services.yaml", "defaults_others.yaml",
+                                           "defaults_policies.yaml"));
 
 class Validation : public ::testing::TestWithParam<const char*> {};
 
@@ -43,7 +44,8 @@ TEST_P(Validation, NamesWhatIsWrong) {
       Json object = defaulted(edited(table.at("base"), test_case));
       bool update = bool_or(test_case, "update");
       if (update && row.prepare_update) row.prepare_update(object, base);
-      FieldErrors errors = update ? row.validate_update(object, base) : row.validate(object);
+      FieldErrors errors =
+          update && row.validate_update ? row.validate_update(object, base) : row.validate(object);
       EXPECT_EQ(texts(errors), expected_texts(test_case, "errors"));
       if (row.warnings && test_case.contains("warnings")) {
         EXPECT_EQ(row.warnings(object), expected_texts(test_case, "warnings"));
@@ -55,7 +57,7 @@ TEST_P(Validation, NamesWhatIsWrong) {
 INSTANTIATE_TEST_SUITE_P(Kinds, Validation,
                          ::testing::Values("validation_pod.yaml", "validation_pod_update.yaml",
                                            "validation_workloads.yaml", "validation_services.yaml",
-                                           "validation_others.yaml"));
+                                           "validation_others.yaml", "validation_rbac.yaml"));
 
 class Cells : public ::testing::TestWithParam<const char*> {};
 
@@ -76,7 +78,9 @@ TEST_P(Cells, ArePrinted) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Kinds, Cells, ::testing::Values("cells_pod.yaml", "cells_others.yaml"));
+INSTANTIATE_TEST_SUITE_P(Kinds, Cells,
+                         ::testing::Values("cells_pod.yaml", "cells_others.yaml",
+                                           "cells_cluster.yaml"));
 
 }  // namespace
 }  // namespace moth::resources::testing

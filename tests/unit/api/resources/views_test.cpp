@@ -11,6 +11,7 @@
 #include "api/resources/core_v1/pod_view.h"
 #include "api/resources/core_v1/service_view.h"
 #include "api/resources/discovery_v1/endpoint_slice_view.h"
+#include "api/resources/rbac_v1/rbac_view.h"
 #include "tests/unit/api/resources/golden.h"
 
 namespace moth::resources::testing {
@@ -310,6 +311,44 @@ status: {replicas: 2}
   EXPECT_EQ(set.max_replicas(), 0);
   EXPECT_EQ(set.pod_template_hash(), "abc");
   EXPECT_TRUE(set.selector.matches({{"a", "b"}}));
+}
+
+TEST(RbacViewTest, Reads) {
+  ObjectPtr role = object_of_yaml(R"(
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: r}
+rules:
+- {verbs: [get, list], apiGroups: [""], resources: [pods, pods/log], resourceNames: [a]}
+- {verbs: ["*"], nonResourceURLs: [/healthz]}
+aggregationRule: {clusterRoleSelectors: [{matchLabels: {aggregate: "true"}}]}
+)");
+  const RoleView& view = role->view<RoleView>();
+  EXPECT_EQ(view.rules,
+            (std::vector<PolicyRule>{{{"get", "list"}, {""}, {"pods", "pods/log"}, {"a"}, {}},
+                                     {{"*"}, {}, {}, {}, {"/healthz"}}}));
+  ASSERT_TRUE(view.is_aggregated);
+  ASSERT_EQ(view.aggregates.size(), 1U);
+  EXPECT_TRUE(view.aggregates[0].matches({{"aggregate", "true"}}));
+
+  ObjectPtr binding = object_of_yaml(R"(
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: b, namespace: ns}
+roleRef: {kind: ClusterRole, name: r}
+subjects:
+- {kind: User, name: u}
+- {kind: Group, name: g}
+- {kind: ServiceAccount, name: s}
+- {kind: Robot, name: x}
+)");
+  const RoleBindingView& bound = binding->view<RoleBindingView>();
+  EXPECT_TRUE(bound.to_cluster_role);
+  EXPECT_EQ(bound.role, "r");
+  ASSERT_EQ(bound.subjects.size(), 3U);
+  EXPECT_EQ(bound.subjects[1].kind, Subject::Kind::kGroup);
+  EXPECT_EQ(bound.subjects[2].kind, Subject::Kind::kServiceAccount);
+  EXPECT_EQ(bound.subjects[2].ns, "");
 }
 
 }  // namespace
