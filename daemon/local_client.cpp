@@ -11,26 +11,29 @@ namespace moth {
 LocalReader::LocalReader(const resources::Registry& registry, server::Storage& storage)
     : registry_(registry), storage_(storage) {}
 
-const resources::ResourceDef& LocalReader::def(const Gvr& gvr) const {
+const resources::ResourceDef* LocalReader::def(const Gvr& gvr) const {
   const resources::ResourceDef* found = registry_.find(gvr);
-  if (!found) {
-    log::error("a reader asked for an unregistered resource",
-               log::field("resource", gvr.qualified()));
-    std::abort();
-  }
-  return *found->storage_def;
+  return found ? found->storage_def : nullptr;
 }
 
 ObjectPtr LocalReader::get(const Gvr& gvr, std::string_view ns, std::string_view name) const {
-  return storage_.get(def(gvr), ns, name);
+  const resources::ResourceDef* row = def(gvr);
+  return row ? storage_.get(*row, ns, name) : nullptr;
 }
 
 std::vector<ObjectPtr> LocalReader::list(const Gvr& gvr, std::string_view ns) const {
-  return storage_.list(def(gvr), ns).objects;
+  const resources::ResourceDef* row = def(gvr);
+  return row ? storage_.list(*row, ns).objects : std::vector<ObjectPtr>{};
 }
 
 void LocalReader::subscribe(const Gvr& gvr, Listener listener) {
-  storage_.subscribe(def(gvr), [listener = std::move(listener)](const server::StoreEvent& event) {
+  const resources::ResourceDef* row = def(gvr);
+  if (!row) {
+    log::error("a reader subscribed to an unregistered resource",
+               log::field("resource", gvr.qualified()));
+    std::abort();
+  }
+  storage_.subscribe(*row, [listener = std::move(listener)](const server::StoreEvent& event) {
     bool deleted = event.type == server::EventType::kDeleted;
     listener({deleted ? nullptr : event.object,
               deleted && !event.previous ? event.object : event.previous});

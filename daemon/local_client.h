@@ -18,7 +18,8 @@ class LocalReader final : public client::ObjectReader {
   void subscribe(const Gvr& gvr, Listener listener) override;
 
  private:
-  const resources::ResourceDef& def(const Gvr& gvr) const;  // aborts for an unknown one: a bug
+  // Null for a custom resource that is gone.
+  const resources::ResourceDef* def(const Gvr& gvr) const;
   const resources::Registry& registry_;
   server::Storage& storage_;
 };

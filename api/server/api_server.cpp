@@ -41,7 +41,7 @@ ApiServer::Impl::Impl(Executors& executors, Pipeline& pipeline, client::NodeApi*
       openapi_(pipeline.registry(), options_.version) {}
 
 Task<void> ApiServer::Impl::handle(http::Exchange& exchange) {
-  Call call{exchange, parse_request_info(exchange.request()), {}, nullptr, {}};
+  Call call{exchange, parse_request_info(exchange.request()), {}, nullptr, {}, {}};
   const http::Request& request = exchange.request();
   auto user = options_.authenticator.authenticate(request);
   if (!user) {
@@ -68,6 +68,7 @@ Task<void> ApiServer::Impl::handle(http::Exchange& exchange) {
 Task<Result<>> ApiServer::Impl::dispatch(Call& call) {
   if (!call.info.is_resource) co_return co_await dispatch_other(call);
   if (call.info.gvr.group == "metrics.k8s.io") co_return co_await metrics_api(call);
+  call.rows = pipeline_.registry().snapshot();
   call.def = pipeline_.registry().find(call.info.gvr);
   if (!call.def) {
     co_await call.exchange.send(http::Response::text(404, "404 page not found\n"));
@@ -78,6 +79,7 @@ Task<Result<>> ApiServer::Impl::dispatch(Call& call) {
     co_await call.exchange.send(http::Response::text(404, "404 page not found\n"));
     co_return Result<>{};
   }
+  if (!call.def->deprecation.empty()) call.context.warnings.push_back(call.def->deprecation);
   call.target = {call.def, call.info.ns, call.info.name, call.info.subresource};
   if (!call.info.subresource.empty()) co_return co_await dispatch_subresource(call);
   co_return co_await dispatch_resource(call);

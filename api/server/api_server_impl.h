@@ -23,6 +23,7 @@ struct Call {
   RequestInfo info;
   RequestContext context;
   const resources::ResourceDef* def = nullptr;  // for resource requests
+  resources::Registry::SnapshotPtr rows;        // keeps `def` valid
   Target target;
 
   const http::Request& request() const { return exchange.request(); }

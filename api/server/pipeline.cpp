@@ -29,8 +29,10 @@ Durability durability_of(const ResourceDef& def, std::string_view subresource, c
                                                                            : def.durability;
 }
 
+// The row whose hooks judge an object. All versions of a custom resource have one stored form, so
+// each version's own row can judge it [apiextensions: validated in the version of the request].
 const ResourceDef& stored(const ResourceDef& def) {
-  return *def.storage_def;
+  return def.custom ? def : *def.storage_def;
 }
 
 Json to_stored(const ResourceDef& def, Json object) {
@@ -137,7 +139,7 @@ ObjectPtr to_version(const ResourceDef& def, const ObjectPtr& object) {
   return Object::from_json(def.from_storage(object->parse()));
 }
 
-Pipeline::Pipeline(const resources::Registry& registry, Storage& storage, Clock& clock,
+Pipeline::Pipeline(resources::Registry& registry, Storage& storage, Clock& clock,
                    RandomSource random, std::vector<std::unique_ptr<Admission>> admission)
     : registry_(registry),
       storage_(storage),

@@ -41,7 +41,7 @@ struct DeleteResult {
 
 class Pipeline {
  public:
-  Pipeline(const resources::Registry& registry, Storage& storage, Clock& clock, RandomSource random,
+  Pipeline(resources::Registry& registry, Storage& storage, Clock& clock, RandomSource random,
            std::vector<std::unique_ptr<Admission>> admission);
   ~Pipeline();
 
@@ -60,7 +60,7 @@ class Pipeline {
   // Assigns a pod to a node, once: Conflict when it has one already.
   Task<Result<WriteResult>> bind(Target pod, std::string node, RequestContext& context);
 
-  const resources::Registry& registry() const { return registry_; }
+  resources::Registry& registry() const { return registry_; }
   Storage& storage() { return storage_; }
   Clock& clock() { return clock_; }
 
@@ -85,7 +85,7 @@ class Pipeline {
                                       const client::DeleteOptions& options, RequestContext& context,
                                       bool& removed);
 
-  const resources::Registry& registry_;
+  resources::Registry& registry_;
   Storage& storage_;
   Clock& clock_;
   RandomSource random_;

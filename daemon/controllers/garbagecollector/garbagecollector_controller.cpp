@@ -14,34 +14,21 @@ using resources::ResourceDef;
 
 class GarbageCollector final : public Controller {
  public:
-  GarbageCollector(ControllerContext context, const resources::Registry& registry)
-      : context_(context) {
-    for (const ResourceDef* def : registry.all()) {
-      if (!def->is_storage() || def->durability == resources::Durability::kVirtual) continue;
-      defs_.push_back(def);
-      by_resource_[def->qualified()] = def;
-    }
-    for (const ResourceDef* def : registry.all()) {
-      if (def->durability != resources::Durability::kVirtual)
-        by_kind_[def->gvk()] = def->storage_def;
-    }
-  }
+  GarbageCollector(ControllerContext context, resources::Registry& registry)
+      : context_(context), registry_(registry) {}
   std::string_view name() const override { return "garbagecollector"; }
 
   void subscribe(WorkQueue& queue) override {
-    for (const ResourceDef* def : defs_) {
-      context_.subscriptions.subscribe(
-          def->gvr(), [this, def, &queue](const client::ObjectReader::Change& change) {
-            note(*def, change, queue);
-          });
-      for (const ObjectPtr& object : context_.reader.list(def->gvr()))
-        note(*def, {object, nullptr}, queue);
-    }
+    watch_all(queue);
+    // Kinds that a CustomResourceDefinition brings later.
+    registry_.on_change([this, &queue] { watch_all(queue); });
   }
 
   Task<Result<Requeue>> reconcile(Key key) override {
     auto slash = key.ns.find('/');
-    const ResourceDef* def = by_resource_.at(key.ns.substr(0, slash));
+    auto rows = registry_.snapshot();  // keeps the row over every wait
+    const ResourceDef* def = registry_.find_stored(key.ns.substr(0, slash));
+    if (!def) co_return Requeue{};
     ObjectPtr object = context_.reader.get(def->gvr(), key.ns.substr(slash + 1), key.name);
     if (!object) co_return Requeue{};
     auto dependents = dependents_of(object->uid());
@@ -75,6 +62,21 @@ class GarbageCollector final : public Controller {
   }
 
  private:
+  void watch_all(WorkQueue& queue) {
+    for (const ResourceDef* def : registry_.all()) {
+      if (!def->is_storage() || def->durability == resources::Durability::kVirtual) continue;
+      // A table outlives its rows, so one subscription for each is for good.
+      std::string resource = def->qualified();
+      if (!watched_.insert(resource).second) continue;
+      context_.subscriptions.subscribe(
+          def->gvr(), [this, resource, &queue](const client::ObjectReader::Change& change) {
+            if (const ResourceDef* row = registry_.find_stored(resource)) note(*row, change, queue);
+          });
+      for (const ObjectPtr& object : context_.reader.list(def->gvr()))
+        note(*def, {object, nullptr}, queue);
+    }
+  }
+
   using Dependent = std::pair<const ResourceDef*, ObjectPtr>;
 
   static Key key_of(const ResourceDef& def, const Object& object) {
@@ -124,8 +126,9 @@ class GarbageCollector final : public Controller {
   }
 
   const ResourceDef* def_of(const OwnerReference& owner) const {
-    auto it = by_kind_.find(Gvk::of(owner.api_version, owner.kind));
-    return it == by_kind_.end() ? nullptr : it->second;
+    const ResourceDef* row = registry_.find_kind(Gvk::of(owner.api_version, owner.kind));
+    bool stored = row && row->durability != resources::Durability::kVirtual;
+    return stored ? row->storage_def : nullptr;
   }
 
   OwnerState state_of(const Object& object, const OwnerReference& owner) const {
@@ -149,7 +152,8 @@ class GarbageCollector final : public Controller {
     auto it = dependents_.find(uid);
     if (it == dependents_.end()) return found;
     for (const auto& [resource, ns, name] : it->second) {
-      const ResourceDef* def = by_resource_.at(resource);
+      const ResourceDef* def = registry_.find_stored(resource);
+      if (!def) continue;
       if (ObjectPtr object = context_.reader.get(def->gvr(), ns, name))
         found.emplace_back(def, object);
     }
@@ -199,9 +203,8 @@ class GarbageCollector final : public Controller {
   }
 
   ControllerContext context_;
-  std::vector<const ResourceDef*> defs_;
-  std::map<std::string, const ResourceDef*> by_resource_;
-  std::map<Gvk, const ResourceDef*> by_kind_;
+  resources::Registry& registry_;
+  std::set<std::string> watched_;  // qualified names
   // Owner's uid > (resource, namespace, name) of what refers to it.
   std::map<std::string, std::set<std::tuple<std::string, std::string, std::string>>> dependents_;
 };
@@ -209,7 +212,7 @@ class GarbageCollector final : public Controller {
 }  // namespace
 
 std::unique_ptr<Controller> make_garbagecollector_controller(ControllerContext context,
-                                                             const resources::Registry& registry) {
+                                                             resources::Registry& registry) {
   return std::make_unique<GarbageCollector>(context, registry);
 }
 

@@ -9,6 +9,6 @@
 namespace moth::controllers {
 
 std::unique_ptr<Controller> make_garbagecollector_controller(ControllerContext context,
-                                                             const resources::Registry& registry);
+                                                             resources::Registry& registry);
 
 }  // namespace moth::controllers

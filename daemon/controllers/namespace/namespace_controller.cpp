@@ -4,6 +4,7 @@
 
 #include <array>
 #include <map>
+#include <set>
 
 #include "api/base/json.h"
 #include "api/resources/conditions.h"
@@ -25,26 +26,15 @@ struct Remaining {
 
 class NamespaceController final : public Controller {
  public:
-  NamespaceController(ControllerContext context, const resources::Registry& registry)
-      : context_(context) {
-    for (const auto* def : registry.all()) {
-      bool stored = def->namespaced && def->is_storage() &&
-                    def->durability != resources::Durability::kVirtual;
-      if (stored) namespaced_.push_back(def);
-    }
-  }
+  NamespaceController(ControllerContext context, resources::Registry& registry)
+      : context_(context), registry_(registry) {}
   std::string_view name() const override { return "namespace"; }
 
   void subscribe(WorkQueue& queue) override {
     watch_own(context_.subscriptions, client::gvr::kNamespaces, queue);
-    for (const auto* def : namespaced_) {
-      context_.subscriptions.subscribe(
-          def->gvr(), [this, &queue](const client::ObjectReader::Change& change) {
-            if (change.object) return;
-            ObjectPtr ns = context_.reader.get(client::gvr::kNamespaces, "", change.any().ns());
-            if (ns && ns->meta().deletion_time) queue.add({"", ns->name()});
-          });
-    }
+    watch_content(queue);
+    // Kinds that a CustomResourceDefinition brings later.
+    registry_.on_change([this, &queue] { watch_content(queue); });
   }
 
   Task<Result<Requeue>> reconcile(Key key) override {
@@ -71,6 +61,23 @@ class NamespaceController final : public Controller {
   }
 
  private:
+  static bool holds_content(const resources::ResourceDef& def) {
+    return def.namespaced && def.is_storage() && def.durability != resources::Durability::kVirtual;
+  }
+
+  void watch_content(WorkQueue& queue) {
+    for (const auto* def : registry_.all()) {
+      // A table outlives its rows, so one subscription for each is for good.
+      if (!holds_content(*def) || !watched_.insert(def->qualified()).second) continue;
+      context_.subscriptions.subscribe(
+          def->gvr(), [this, &queue](const client::ObjectReader::Change& change) {
+            if (change.object) return;
+            ObjectPtr ns = context_.reader.get(client::gvr::kNamespaces, "", change.any().ns());
+            if (ns && ns->meta().deletion_time) queue.add({"", ns->name()});
+          });
+    }
+  }
+
   Task<Result<Requeue>> restore(std::string name) {
     bool system = false;
     for (const char* known : kSystemNamespaces) system = system || name == known;
@@ -83,7 +90,8 @@ class NamespaceController final : public Controller {
   }
 
   Task<Result<>> empty(std::string ns, bool pods, Remaining& remaining) {
-    for (const auto* def : namespaced_) {
+    for (const auto* def : registry_.all()) {
+      if (!holds_content(*def)) continue;
       bool is_pods = def->resource == "pods" && def->group.empty();
       if (is_pods != pods) continue;
       for (const ObjectPtr& object : context_.reader.list(def->gvr(), ns)) {
@@ -141,13 +149,14 @@ class NamespaceController final : public Controller {
   }
 
   ControllerContext context_;
-  std::vector<const resources::ResourceDef*> namespaced_;
+  resources::Registry& registry_;
+  std::set<std::string> watched_;  // qualified names
 };
 
 }  // namespace
 
 std::unique_ptr<Controller> make_namespace_controller(ControllerContext context,
-                                                      const resources::Registry& registry) {
+                                                      resources::Registry& registry) {
   return std::make_unique<NamespaceController>(context, registry);
 }
 

@@ -8,8 +8,8 @@
 
 namespace moth::controllers {
 
-// `registry` tells what can be in a namespace.
+// `registry` tells what can be in a namespace, now and later; it outlives the controller.
 std::unique_ptr<Controller> make_namespace_controller(ControllerContext context,
-                                                      const resources::Registry& registry);
+                                                      resources::Registry& registry);
 
 }  // namespace moth::controllers
