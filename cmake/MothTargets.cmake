@@ -1,12 +1,14 @@
 # moth_library(NAME [DEPS target...] [PRIVATE_DEPS target...])
 #   One static library from all *.cpp of the calling folder. DEPS are public, PRIVATE_DEPS are not.
-#   Includes go from the repository root.
+#   Includes go from the repository root. A folder of headers alone gives an interface library.
 function(moth_library name)
   cmake_parse_arguments(arg "" "" "DEPS;PRIVATE_DEPS" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/*.cpp")
   list(FILTER sources EXCLUDE REGEX "/main\\.cpp$")
   if(NOT sources)
-    message(FATAL_ERROR "${name}: no sources in ${CMAKE_CURRENT_SOURCE_DIR}")
+    add_library(${name} INTERFACE)
+    target_link_libraries(${name} INTERFACE ${arg_DEPS})
+    return()
   endif()
   add_library(${name} STATIC ${sources})
   target_include_directories(${name} PUBLIC "${CMAKE_SOURCE_DIR}")
