@@ -1,6 +1,8 @@
 // The one list of built-in kinds, in the order of discovery: groups as upstream orders them, kinds
 // by name.
 #include "api/resources/apps_v1/rows.h"
+#include "api/resources/authentication_v1/rows.h"
+#include "api/resources/authorization_v1/rows.h"
 #include "api/resources/autoscaling_v2/rows.h"
 #include "api/resources/coordination_v1/rows.h"
 #include "api/resources/core_v1/rows.h"
@@ -22,6 +24,11 @@ Result<std::unique_ptr<Registry>> make_registry() {
                                       controller_revisions, deployments, replica_sets,
                                       //
                                       events_v1_events,
+                                      //
+                                      self_subject_reviews, token_reviews,
+                                      //
+                                      local_subject_access_reviews, self_subject_access_reviews,
+                                      self_subject_rules_reviews, subject_access_reviews,
                                       //
                                       horizontal_pod_autoscalers, horizontal_pod_autoscalers_v1,
                                       //

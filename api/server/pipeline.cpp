@@ -165,6 +165,10 @@ ListResult Pipeline::list(const Target& target) const {
   return storage_.list(*target.def, target.ns);
 }
 
+Result<ListResult> Pipeline::list_at(const Target& target, std::uint64_t revision) const {
+  return storage_.list_at(*target.def, target.ns, revision);
+}
+
 Result<Json> Pipeline::decode(const ResourceDef& def, Json object, RequestContext& context) const {
   if (!object.is_object()) {
     return fail(Error::bad_request(
@@ -272,6 +276,13 @@ Result<StagedWritePtr> Pipeline::stage_new(const Target& target, Json object,
 Task<Result<WriteResult>> Pipeline::create(Target target, Json object, RequestContext& context) {
   auto rows = registry_.snapshot();  // keeps the row until the end
   const ResourceDef& def = *target.def;
+  if (const Computed* kind = computed(target)) {
+    co_return co_await compute(*kind, std::move(target), std::move(object), context);
+  }
+  if (def.durability == Durability::kVirtual) {
+    co_return fail(
+        Error::unavailable(fmt::format("this server has nobody to answer {}", def.qualified())));
+  }
   MOTH_CO_ASSIGN(Json decoded, decode(def, std::move(object), context));
   bool generated = object_name(decoded).empty() && !object_meta(decoded, "generateName").empty();
   Result<StagedWritePtr> staged;

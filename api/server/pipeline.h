@@ -5,6 +5,7 @@
 // Each write works on the newest staged version without suspending in between, so a patch without
 // a resourceVersion never conflicts.
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -48,6 +49,8 @@ class Pipeline {
   Result<ObjectPtr> get(const Target& target) const;
   // All objects of the resource, in the stored version (see to_version()).
   ListResult list(const Target& target) const;
+  // The same as of an earlier revision; Expired when history does not reach back that far.
+  Result<ListResult> list_at(const Target& target, std::uint64_t revision) const;
 
   // `object` as the client sent it; the body's own duplicates are reported by the caller.
   Task<Result<WriteResult>> create(Target target, Json object, RequestContext& context);
@@ -56,6 +59,15 @@ class Pipeline {
                                   RequestContext& context);
   Task<Result<DeleteResult>> remove(Target target, client::DeleteOptions options,
                                     RequestContext& context);
+
+  // Kinds that are answered instead of stored (reviews, token requests): what a create of
+  // `resource` answers ("tokenreviews.authentication.k8s.io", "serviceaccounts/token"). `body` is
+  // the row of what is sent, by which it is decoded, defaulted and validated before. The
+  // context outlives the call. To be called before the first request.
+  using Compute =
+      std::function<Task<Result<Json>>(Target target, Json object, RequestContext& context)>;
+  void compute_on_create(std::string resource, resources::ResourceDef body, Compute compute);
+  bool computes(const Target& target) const;
 
   // Assigns a pod to a node, once: Conflict when it has one already.
   Task<Result<WriteResult>> bind(Target pod, std::string node, RequestContext& context);
@@ -73,6 +85,13 @@ class Pipeline {
   Result<> validate(const resources::ResourceDef& def, const Json& object, const Json* old) const;
   Result<> validate_change(const resources::ResourceDef& def, std::string_view subresource,
                            const Json& object, const Json& old) const;
+  struct Computed {
+    resources::ResourceDef body;
+    Compute answer;
+  };
+  const Computed* computed(const Target& target) const;
+  Task<Result<WriteResult>> compute(const Computed& kind, Target target, Json object,
+                                    RequestContext& context);
   Result<StagedWritePtr> stage_new(const Target& target, Json object, RequestContext& context);
   Result<StagedWritePtr> stage_changed(const Target& target, const ObjectPtr& current, Json object,
                                        RequestContext& context, bool& removed);
@@ -91,6 +110,7 @@ class Pipeline {
   RandomSource random_;
   schema::PatchSchemas patch_schemas_;
   std::vector<std::unique_ptr<Admission>> admission_;
+  std::map<std::string, Computed> computed_;
 };
 
 // A stored object in the version of `def`; the same pointer when that is the stored version. Any

@@ -43,7 +43,7 @@ Task<Result<>> ApiServer::Impl::create(Call& call) {
   if (call.info.subresource == "binding") co_return co_await bind_pod(call, std::move(body.value));
   if (call.info.subresource == "eviction")
     co_return co_await evict_pod(call, std::move(body.value));
-  if (!call.info.subresource.empty()) {
+  if (!call.info.subresource.empty() && !pipeline_.computes(call.target)) {
     co_return fail(Error::of(Reason::kMethodNotAllowed,
                              fmt::format("creating the {} subresource of {} is not supported yet",
                                          call.info.subresource, call.def->qualified())));
