@@ -12,6 +12,8 @@ struct UserInfo {
   std::string name;
   std::string uid;
   std::vector<std::string> groups;
+  // What else the authentication knows, e.g. authentication.kubernetes.io/pod-name.
+  std::map<std::string, std::vector<std::string>> extra{};
   bool in_group(std::string_view group) const {
     for (const auto& candidate : groups) {
       if (candidate == group) return true;

@@ -1,53 +1,35 @@
 #include "api/server/auth/authorizer.h"
 
-#include <fmt/format.h>
-
-#include <algorithm>
-#include <array>
+#include "api/server/auth/bootstrap_policy.h"
+#include "api/server/auth/node_rules.h"
 
 namespace moth::server {
-namespace {
 
-constexpr std::array<std::string_view, 4> kPublic = {"/healthz", "/livez", "/readyz", "/version"};
+Authorizer::Authorizer() : policy_(default_policy()) {}
 
-bool below(std::string_view path, std::string_view root) {
-  return path == root || (path.starts_with(root) && path[root.size()] == '/');
+void Authorizer::publish(std::shared_ptr<const Policy> policy) {
+  std::lock_guard lock(mutex_);
+  policy_.swap(policy);
 }
 
-bool lower_method_is_read(const std::string& method) {
-  return method == "GET" || method == "HEAD";
+std::shared_ptr<const Policy> Authorizer::policy() const {
+  std::lock_guard lock(mutex_);
+  return policy_;
 }
 
-}  // namespace
+Verdict Authorizer::decide(const UserInfo& user, const Attributes& attributes) const {
+  if (user.in_group("system:masters")) return {true, ""};
+  Verdict node = node_verdict(user, attributes);
+  if (node.allowed) return node;
+  Verdict verdict = policy()->authorize(user, attributes);
+  if (!verdict.allowed && verdict.reason.empty()) verdict.reason = std::move(node.reason);
+  return verdict;
+}
 
-Result<> authorize(const UserInfo& user, const RequestInfo& info) {
-  if (user.in_group("system:masters")) return {};
-  if (!info.is_resource && lower_method_is_read(info.verb)) {
-    for (std::string_view root : kPublic) {
-      if (below(info.path, root)) return {};
-    }
-    if (user.in_group("system:authenticated")) {
-      for (std::string_view root : {"/api", "/apis", "/openapi"}) {
-        if (below(info.path, root)) return {};
-      }
-    }
-  }
-  if (!info.is_resource) {
-    std::string verb = info.verb;
-    std::transform(verb.begin(), verb.end(), verb.begin(),
-                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-    return fail(Error::of(
-        Reason::kForbidden,
-        fmt::format("forbidden: User \"{}\" cannot {} path \"{}\"", user.name, verb, info.path)));
-  }
-  std::string resource = info.gvr.resource;
-  if (!info.subresource.empty()) resource += "/" + info.subresource;
-  std::string where =
-      info.ns.empty() ? "at the cluster scope" : fmt::format("in the namespace \"{}\"", info.ns);
-  return fail(
-      Error::forbidden(info.gvr.qualified(), info.name,
-                       fmt::format("User \"{}\" cannot {} resource \"{}\" in API group \"{}\" {}",
-                                   user.name, info.verb, resource, info.gvr.group, where)));
+Result<> Authorizer::check(const UserInfo& user, const Attributes& attributes) const {
+  Verdict verdict = decide(user, attributes);
+  if (verdict.allowed) return {};
+  return fail(forbidden(user, attributes, verdict.reason));
 }
 
 }  // namespace moth::server

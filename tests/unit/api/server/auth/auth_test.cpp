@@ -66,31 +66,45 @@ TEST(Authenticator, Certificates) {
   EXPECT_FALSE(none.authenticate(bad));
 }
 
-TEST(Authorizer, MastersMayAll) {
-  RequestInfo info;
-  info.is_resource = true;
-  info.verb = "delete";
-  info.gvr = {"", "v1", "nodes"};
-  EXPECT_TRUE(authorize({"root", "", {"system:masters"}}, info));
-  auto refused = authorize({"jo", "", {"system:authenticated"}}, info);
-  ASSERT_FALSE(refused);
-  EXPECT_EQ(refused.error().reason, Reason::kForbidden);
+Attributes path(const char* path, const char* verb) {
+  Attributes wanted;
+  wanted.is_resource = false;
+  wanted.path = path;
+  wanted.verb = verb;
+  return wanted;
 }
 
-TEST(Authorizer, PublicPaths) {
-  auto may = [](const char* path, const char* verb, std::vector<std::string> groups) {
-    RequestInfo info;
-    info.path = path;
-    info.verb = verb;
-    return static_cast<bool>(authorize({"jo", "", std::move(groups)}, info));
+TEST(Authorizer, MastersMayAll) {
+  Authorizer authorizer;
+  Attributes wanted;
+  wanted.verb = "delete";
+  wanted.resource = "nodes";
+  EXPECT_TRUE(authorizer.check({"root", "", {"system:masters"}}, wanted));
+  auto refused = authorizer.check({"jo", "", {"system:authenticated"}}, wanted);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().reason, Reason::kForbidden);
+  EXPECT_EQ(refused.error().message,
+            "nodes is forbidden: User \"jo\" cannot delete resource \"nodes\" in API group \"\" at "
+            "the cluster scope");
+}
+
+TEST(Authorizer, WhatEverybodyMayRead) {
+  Authorizer authorizer;
+  auto may = [&](const char* where, const char* verb, const char* group) {
+    return static_cast<bool>(authorizer.check({"jo", "", {group}}, path(where, verb)));
   };
-  EXPECT_TRUE(may("/livez", "GET", {"system:unauthenticated"}));
-  EXPECT_TRUE(may("/livez/ping", "GET", {"system:unauthenticated"}));
-  EXPECT_FALSE(may("/livezoo", "GET", {"system:unauthenticated"}));
-  EXPECT_FALSE(may("/livez", "POST", {"system:unauthenticated"}));
-  EXPECT_FALSE(may("/apis", "GET", {"system:unauthenticated"}));
-  EXPECT_TRUE(may("/apis/apps", "GET", {"system:authenticated"}));
-  EXPECT_FALSE(may("/moth/v1/images", "GET", {"system:authenticated"}));
+  for (const char* group : {"system:unauthenticated", "system:authenticated"}) {
+    EXPECT_TRUE(may("/livez", "get", group));
+    EXPECT_TRUE(may("/version", "get", group));
+    EXPECT_FALSE(may("/livezoo", "get", group));
+    EXPECT_FALSE(may("/livez", "post", group));
+    EXPECT_FALSE(may("/metrics", "get", group));
+    EXPECT_FALSE(may("/moth/v1/images", "get", group));
+  }
+  EXPECT_FALSE(may("/apis", "get", "system:unauthenticated"));
+  EXPECT_TRUE(may("/apis", "get", "system:authenticated"));
+  EXPECT_TRUE(may("/apis/apps/v1", "get", "system:authenticated"));
+  EXPECT_TRUE(may("/openapi/v3", "get", "system:authenticated"));
 }
 
 }  // namespace
