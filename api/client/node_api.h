@@ -13,12 +13,16 @@
 #include "api/base/json_fwd.h"
 #include "api/base/result.h"
 #include "api/base/task.h"
+#include "api/http/stream.h"
 #include "api/machinery/object.h"
 
 namespace moth::client {
 
+enum class LogStream : std::uint8_t { kAll, kStdout, kStderr };
+
 struct LogOptions {
   std::string container;
+  LogStream stream = LogStream::kAll;
   bool follow = false;
   bool previous = false;
   bool timestamps = false;
@@ -58,15 +62,6 @@ class ExecSession {
   virtual Task<Result<>> resize(int width, int height) = 0;
 };
 
-// A byte stream to a port of a pod.
-class PortStream {
- public:
-  virtual ~PortStream() = default;
-  virtual Task<Result<std::string>> read() = 0;  // empty at the end
-  virtual Task<Result<>> write(std::string data) = 0;
-  virtual void shutdown_write() = 0;
-};
-
 struct ContainerUsage {
   std::string name;
   std::int64_t cpu_nano_cores = 0;  // rate over the window
@@ -97,7 +92,10 @@ class NodeApi {
   virtual Task<Result<std::unique_ptr<LogReader>>> logs(ObjectPtr pod, LogOptions options) = 0;
   // exec, or attach when the command is empty.
   virtual Task<Result<std::unique_ptr<ExecSession>>> exec(ObjectPtr pod, ExecOptions options) = 0;
-  virtual Task<Result<std::unique_ptr<PortStream>>> connect(ObjectPtr pod, int port) = 0;
+  // A connection to `port` on localhost inside the pod's network namespace, so that servers which
+  // listen on 127.0.0.1 alone are reached too. The stream lives on io. Errors are in upstream's
+  // words.
+  virtual Task<Result<http::RawStream>> connect(ObjectPtr pod, int port) = 0;
   // The newest samples; pods without two samples yet are left out.
   virtual std::vector<PodUsage> pod_usage() = 0;
   virtual std::optional<NodeUsage> node_usage() = 0;

@@ -169,7 +169,7 @@ Task<Result<std::unique_ptr<client::ExecSession>>> NodeAgent::exec(ObjectPtr pod
   co_return std::make_unique<ShimSession>(executors_.control(), container, shared, shared);
 }
 
-Task<Result<std::unique_ptr<client::PortStream>>> NodeAgent::connect(ObjectPtr, int) {
+Task<Result<http::RawStream>> NodeAgent::connect(ObjectPtr, int) {
   co_return fail(Error::of(Reason::kMethodNotAllowed,
                            "port-forward is not supported yet: use a Service of type NodePort"));
 }

@@ -23,7 +23,7 @@ class NodeAgent final : public client::NodeApi {
                                                         client::LogOptions options) override;
   Task<Result<std::unique_ptr<client::ExecSession>>> exec(ObjectPtr pod,
                                                           client::ExecOptions options) override;
-  Task<Result<std::unique_ptr<client::PortStream>>> connect(ObjectPtr pod, int port) override;
+  Task<Result<http::RawStream>> connect(ObjectPtr pod, int port) override;
   std::vector<client::PodUsage> pod_usage() override;
   std::optional<client::NodeUsage> node_usage() override;
   Task<Result<Json>> image_list() override;

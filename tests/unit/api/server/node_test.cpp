@@ -80,7 +80,7 @@ class FakeNode final : public client::NodeApi {
     container = options.container;
     co_return std::unique_ptr<client::ExecSession>(std::make_unique<FakeSession>(*io));
   }
-  Task<Result<std::unique_ptr<client::PortStream>>> connect(ObjectPtr, int) override {
+  Task<Result<http::RawStream>> connect(ObjectPtr, int) override {
     co_return fail(Error::internal("no ports"));
   }
   std::vector<client::PodUsage> pod_usage() override { return usage; }
