@@ -6,7 +6,6 @@
 
 #include "api/base/log.h"
 #include "api/server/api_server_impl.h"
-#include "api/server/auth/authorizer.h"
 
 namespace moth::server {
 namespace {
@@ -54,7 +53,8 @@ Task<void> ApiServer::Impl::handle(http::Exchange& exchange) {
   call.context.field_validation = request.query.get("fieldValidation");
   call.context.dry_run = request.query.get("dryRun") == "All";
   call.context.force = request.query.flag("force");
-  if (auto allowed = authorize(call.context.user, call.info); !allowed) {
+  const Attributes wanted = attributes_of(call.info, request.query.get("fieldSelector"));
+  if (auto allowed = options_.authorizer->check(call.context.user, wanted); !allowed) {
     co_await exchange.send_error(allowed.error());
     co_return;
   }

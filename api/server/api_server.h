@@ -9,6 +9,7 @@
 #include "api/client/node_api.h"
 #include "api/http/server.h"
 #include "api/server/auth/authenticator.h"
+#include "api/server/auth/authorizer.h"
 #include "api/server/pipeline.h"
 
 namespace moth::server {
@@ -22,6 +23,8 @@ struct HealthCheck {
 struct ApiServerOptions {
   std::string version;  // what /version answers as gitVersion, e.g. v1.36.0+moth.0.1.0
   Authenticator authenticator{{}};
+  // Shared with whoever publishes the policy to it. Never null.
+  std::shared_ptr<Authorizer> authorizer = std::make_shared<Authorizer>();
   std::vector<HealthCheck> liveness, readiness;
   // Prometheus text for /metrics; called on control.
   std::function<std::string()> metrics;
