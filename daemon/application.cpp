@@ -27,6 +27,7 @@
 #include "api/server/api_server.h"
 #include "daemon/bootstrap.h"
 #include "daemon/control_plane.h"
+#include "daemon/housekeeping.h"
 #include "daemon/local_client.h"
 #include "daemon/node_stack.h"
 #include "daemon/pki/pki.h"
@@ -154,6 +155,7 @@ Task<void> Application::Impl::main() {
     log::info("ready", log::field("api", fmt::format("https://{}:{}", address.host, address.port)),
               log::field("kubeconfig", config.kubeconfig_path()),
               log::field("instance", config.instance));
+    start_housekeeping(scope, executors, clock, metrics);
     co_await stop_wanted.wait();
   }
   ready = false;

@@ -52,6 +52,13 @@ class Object : public std::enable_shared_from_this<Object> {
     return *static_cast<const View*>(view_.get());
   }
 
+  // Drops what dom() and view() keep; for a version that only its history still holds, since
+  // references to a view end here. Control thread.
+  void drop_caches() const {
+    dom_.reset();
+    view_.reset();
+  }
+
   struct Private {};
   Object(Private, std::string text, const Json& dom);
 

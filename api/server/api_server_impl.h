@@ -44,6 +44,7 @@ class ApiServer::Impl {
   // read_handlers.cpp
   Task<Result<>> get(Call& call);
   Task<Result<>> list(Call& call);
+  Task<Result<>> wait_for_revision(std::uint64_t wanted);
   Task<Result<>> send_list(Call& call, Form form, ListPage page);
   // watch_handler.cpp
   Task<Result<>> watch(Call& call);

@@ -81,6 +81,23 @@ Task<Result<>> ApiServer::Impl::get(Call& call) {
   co_return co_await send_object(call, 200, *object);
 }
 
+// A client that saw a revision elsewhere (a backup, another server) is told to come back.
+Task<Result<>> ApiServer::Impl::wait_for_revision(std::uint64_t wanted) {
+  MonoTime deadline = pipeline_.clock().mono() + kFutureRevisionWait;
+  std::uint64_t current = 0;
+  auto wait = [&]() -> Task<bool> {
+    bool reached = co_await pipeline_.storage().reach(wanted, deadline);
+    current = pipeline_.storage().revision();
+    co_return reached;
+  };
+  if (co_await await_on(control(), wait())) co_return Result<>{};
+  Error error =
+      Error::timeout(fmt::format("Too large resource version: {}, current: {}", wanted, current));
+  error.causes.push_back({"ResourceVersionTooLarge", "Too large resource version", ""});
+  error.retry_after_seconds = 1;
+  co_return fail(std::move(error));
+}
+
 Task<Result<>> ApiServer::Impl::list(Call& call) {
   const http::Query& query = call.request().query;
   MOTH_CO_ASSIGN(Form form, negotiate(call.request().headers.get("Accept")));
@@ -111,36 +128,23 @@ Task<Result<>> ApiServer::Impl::list(Call& call) {
   if (!version.empty() && token.after.empty()) {
     MOTH_CO_ASSIGN(wanted, parse_revision(version));
   }
-  auto listed = co_await call_on(control(), [&] { return pipeline_.list(call.target); });
-  MonoTime give_up = pipeline_.clock().mono() + kFutureRevisionWait;
-  while (listed.revision < wanted) {
-    if (pipeline_.clock().mono() >= give_up) {
-      Error error = Error::timeout(
-          fmt::format("Too large resource version: {}, current: {}", wanted, listed.revision));
-      error.causes.push_back({"ResourceVersionTooLarge", "Too large resource version", ""});
-      error.retry_after_seconds = 1;
-      co_return fail(std::move(error));
-    }
-    // Only a client that saw another server's revisions gets here; there is no event for it.
-    co_await pipeline_.clock().sleep_for(std::chrono::milliseconds(100));
-    listed = co_await call_on(control(), [&] { return pipeline_.list(call.target); });
-  }
-  if (match == "Exact" && wanted != listed.revision) {
-    co_return fail(Error::expired(
-        fmt::format("The resourceVersion for the provided list is too old: {} (current {})", wanted,
-                    listed.revision)));
-  }
+  if (wanted != 0) MOTH_CO_TRY(co_await wait_for_revision(wanted));
+  auto listed = co_await call_on(control(), [&]() -> Result<ListResult> {
+    if (match == "Exact") return pipeline_.list_at(call.target, wanted);
+    return pipeline_.list(call.target);
+  });
+  if (!listed) co_return fail(listed.error());
   if (!token.after.empty()) {
-    std::erase_if(listed.objects, [&](const ObjectPtr& object) {
+    std::erase_if(listed->objects, [&](const ObjectPtr& object) {
       return object->ns() + "/" + object->name() <= token.after;
     });
   }
   if (!selection.everything()) {
-    std::erase_if(listed.objects,
+    std::erase_if(listed->objects,
                   [&](const ObjectPtr& object) { return !selection.matches(*object); });
   }
   ListPage page =
-      snapshots_.first_page(std::move(listed.objects), listed.revision, limit, call.info.path);
+      snapshots_.first_page(std::move(listed->objects), listed->revision, limit, call.info.path);
   if (!selection.everything()) page.remaining = -1;
   co_return co_await send_list(call, form, std::move(page));
 }

@@ -69,8 +69,14 @@ class Storage {
                            std::string_view name) const = 0;
   // Committed objects; an empty namespace lists all.
   virtual ListResult list(const resources::ResourceDef& def, std::string_view ns) const = 0;
+  // The objects as they were at `revision`, which is not to come. Expired (410) when the history
+  // does not reach back that far.
+  virtual Result<ListResult> list_at(const resources::ResourceDef& def, std::string_view ns,
+                                     std::uint64_t revision) const = 0;
   virtual std::size_t count(const resources::ResourceDef& def) const = 0;
   virtual std::uint64_t revision() const = 0;
+  // Waits until the store is at `revision`; false when `deadline` passed first. Cancellable.
+  virtual Task<bool> reach(std::uint64_t revision, MonoTime deadline) = 0;
 
   // `object` is complete but for metadata.resourceVersion. AlreadyExists when the key is taken.
   virtual Result<StagedWritePtr> stage_create(const resources::ResourceDef& def, Json object,

@@ -1,5 +1,7 @@
 #include "daemon/store/event_ring.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 namespace moth::store {
@@ -17,11 +19,28 @@ std::size_t cost(const server::StoreEvent& event) {
   return bytes;
 }
 
+// So many changes later nobody works with a superseded version any more, as a rule.
+constexpr std::size_t kSettled = 32;
+
+// A superseded version keeps its text for those who watch from here. Its typed view and DOM (many
+// times the text) go, unless somebody still holds it beside its two events, the one that made it
+// and the one that ended it.
+void drop_caches(const server::StoreEvent& event) {
+  if (event.previous && event.previous.use_count() <= 2) event.previous->drop_caches();
+  if (event.type == server::EventType::kDeleted && event.object.use_count() == 1)
+    event.object->drop_caches();
+}
+
 }  // namespace
+
+Error too_old(std::uint64_t after, std::uint64_t floor) {
+  return Error::expired(fmt::format("too old resource version: {} ({})", after, floor));
+}
 
 void EventRing::push(const server::StoreEvent& event) {
   events_.push_back(event);
   bytes_ += cost(event);
+  if (events_.size() > kSettled) drop_caches(events_[events_.size() - 1 - kSettled]);
   while (events_.size() > 1 && (events_.size() > limits_.events || bytes_ > limits_.bytes)) {
     bytes_ -= cost(events_.front());
     floor_ = events_.front().revision;

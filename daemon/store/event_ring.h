@@ -6,9 +6,13 @@
 #include <deque>
 #include <vector>
 
+#include "api/base/result.h"
 #include "api/server/storage.h"
 
 namespace moth::store {
+
+// What a reader of changes after `after` is told when they are gone: upstream's words.
+Error too_old(std::uint64_t after, std::uint64_t floor);
 
 class EventRing {
  public:

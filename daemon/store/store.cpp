@@ -66,6 +66,12 @@ server::ListResult Store::list(const resources::ResourceDef& def, std::string_vi
   return {table ? table->list(ns) : std::vector<ObjectPtr>{}, revision()};
 }
 
+Result<server::ListResult> Store::list_at(const resources::ResourceDef& def, std::string_view ns,
+                                          std::uint64_t revision) const {
+  MOTH_ASSIGN(auto objects, engine_->table(def).list_at(ns, revision));
+  return server::ListResult{std::move(objects), revision};
+}
+
 std::size_t Store::count(const resources::ResourceDef& def) const {
   const Table* table = engine_->find_table(def);
   return table ? table->size() : 0;
@@ -73,6 +79,10 @@ std::size_t Store::count(const resources::ResourceDef& def) const {
 
 std::uint64_t Store::revision() const {
   return engine_->revision();
+}
+
+Task<bool> Store::reach(std::uint64_t revision, MonoTime deadline) {
+  return engine_->hub().reach(revision, deadline);
 }
 
 Result<server::StagedWritePtr> Store::stage_create(const resources::ResourceDef& def, Json object,

@@ -65,8 +65,11 @@ class Store final : public server::Storage {
   ObjectPtr latest(const resources::ResourceDef& def, std::string_view ns,
                    std::string_view name) const override;
   server::ListResult list(const resources::ResourceDef& def, std::string_view ns) const override;
+  Result<server::ListResult> list_at(const resources::ResourceDef& def, std::string_view ns,
+                                     std::uint64_t revision) const override;
   std::size_t count(const resources::ResourceDef& def) const override;
   std::uint64_t revision() const override;
+  Task<bool> reach(std::uint64_t revision, MonoTime deadline) override;
 
   Result<server::StagedWritePtr> stage_create(const resources::ResourceDef& def, Json object,
                                               resources::Durability durability) override;

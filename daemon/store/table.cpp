@@ -33,6 +33,27 @@ std::vector<ObjectPtr> Table::list(std::string_view ns) const {
   return objects;
 }
 
+Result<std::vector<ObjectPtr>> Table::list_at(std::string_view ns, std::uint64_t revision) const {
+  if (!ring_.reaches(revision)) return fail(too_old(revision, ring_.floor()));
+  std::map<KeyView, ObjectPtr> objects;
+  for (ObjectPtr& object : list(ns)) {
+    KeyView key{object->ns(), object->name()};
+    objects.emplace(key, std::move(object));
+  }
+  auto changes = ring_.after(revision, ring_.size());
+  for (auto change = changes.rbegin(); change != changes.rend(); ++change) {
+    if (!ns.empty() && change->object->ns() != ns) continue;
+    // The keys point into the objects, so an entry never outlives its own.
+    objects.erase(KeyView{change->object->ns(), change->object->name()});
+    if (change->previous)
+      objects.emplace(KeyView{change->previous->ns(), change->previous->name()}, change->previous);
+  }
+  std::vector<ObjectPtr> listed;
+  listed.reserve(objects.size());
+  for (auto& [key, object] : objects) listed.push_back(std::move(object));
+  return listed;
+}
+
 bool Table::load(ObjectPtr object) {
   // Rows arrive in the order of the keys, so the end is the right place nearly always.
   std::size_t before = committed_.size();

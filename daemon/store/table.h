@@ -27,6 +27,9 @@ class Table {
   bool has_pending(std::string_view ns, std::string_view name) const;
   // Committed objects; an empty namespace gives all.
   std::vector<ObjectPtr> list(std::string_view ns) const;
+  // The same as of an earlier revision, undoing the ring's changes since. Expired when the ring
+  // does not reach back that far.
+  Result<std::vector<ObjectPtr>> list_at(std::string_view ns, std::uint64_t revision) const;
   std::size_t size() const { return committed_.size(); }
 
   // A row of the database. False when the key is there already.

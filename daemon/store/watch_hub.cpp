@@ -21,10 +21,6 @@ namespace {
 // How many events one call of next() hands out: a watcher far behind must not hold the thread.
 constexpr std::size_t kMaxEvents = 512;
 
-Error too_old(std::uint64_t after, std::uint64_t floor) {
-  return Error::expired(fmt::format("too old resource version: {} ({})", after, floor));
-}
-
 Error too_large(std::uint64_t after, std::uint64_t current) {
   Error error =
       Error::timeout(fmt::format("Too large resource version: {}, current: {}", after, current));
@@ -64,6 +60,9 @@ struct WatchHub::State : std::enable_shared_from_this<State> {
   MonoTime kept_until = MonoTime::max();
   Notifier rearm;
 
+  // Waits for a change of `table`, or of anything when that is null.
+  static Task<void> wait(std::shared_ptr<State> state, Table* table, MonoTime deadline);
+  void wake(Table* table);
   void keep_deadline(MonoTime deadline);
   void wake_due();
   static Task<void> keep(std::shared_ptr<State> state);
@@ -98,6 +97,38 @@ Task<void> WatchHub::State::keep(std::shared_ptr<State> state) {
   state->keeping = false;
 }
 
+Task<void> WatchHub::State::wait(std::shared_ptr<State> state, Table* table, MonoTime deadline) {
+  Waiter waiter(state->control);
+  auto& waiting = state->waiting[table];
+  auto place = waiting.insert(waiting.end(), &waiter);
+  bool bounded = deadline != MonoTime::max();
+  auto due = state->deadlines.end();
+  if (bounded) {
+    due = state->deadlines.emplace(deadline, &waiter);
+    state->keep_deadline(deadline);
+  }
+  struct Removal {
+    WatchHub::State& state;
+    std::list<Waiter*>& waiting;
+    std::list<Waiter*>::iterator place;
+    bool bounded;
+    std::multimap<MonoTime, Waiter*>::iterator due;
+    ~Removal() {
+      waiting.erase(place);
+      if (bounded) state.deadlines.erase(due);
+    }
+  } removal{*state, waiting, place, bounded, due};
+  boost::system::error_code error;
+  co_await waiter.timer.async_wait(asio::redirect_error(asio::use_awaitable, error));
+  if (waiter.woken == Wake::kNone && error) throw boost::system::system_error(error);
+}
+
+void WatchHub::State::wake(Table* table) {
+  auto it = waiting.find(table);
+  if (it == waiting.end()) return;
+  for (Waiter* waiter : it->second) waiter->wake(Wake::kChanged);
+}
+
 class Watch final : public server::StoreWatch {
  public:
   Watch(std::shared_ptr<WatchHub::State> state, Table& table, std::uint64_t after)
@@ -119,7 +150,7 @@ class Watch final : public server::StoreWatch {
       // Other resources' changes are of no concern here, so the cursor may pass them.
       cursor_ = std::max(cursor_, state_->revision);
       if (deadline <= state_->clock->mono()) co_return std::vector<server::StoreEvent>{};
-      co_await wait(deadline);
+      co_await WatchHub::State::wait(state_, &table_, deadline);
     }
   }
 
@@ -129,33 +160,6 @@ class Watch final : public server::StoreWatch {
     cursor_ = events.back().revision;
     if (!table_.ring().any_after(cursor_)) cursor_ = std::max(cursor_, state_->revision);
     return events;
-  }
-
-  Task<void> wait(MonoTime deadline) {
-    auto state = state_;
-    Waiter waiter(state->control);
-    auto& waiting = state->waiting[&table_];
-    auto place = waiting.insert(waiting.end(), &waiter);
-    bool bounded = deadline != MonoTime::max();
-    auto due = state->deadlines.end();
-    if (bounded) {
-      due = state->deadlines.emplace(deadline, &waiter);
-      state->keep_deadline(deadline);
-    }
-    struct Removal {
-      WatchHub::State& state;
-      std::list<Waiter*>& waiting;
-      std::list<Waiter*>::iterator place;
-      bool bounded;
-      std::multimap<MonoTime, Waiter*>::iterator due;
-      ~Removal() {
-        waiting.erase(place);
-        if (bounded) state.deadlines.erase(due);
-      }
-    } removal{*state, waiting, place, bounded, due};
-    boost::system::error_code error;
-    co_await waiter.timer.async_wait(asio::redirect_error(asio::use_awaitable, error));
-    if (waiter.woken == Wake::kNone && error) throw boost::system::system_error(error);
   }
 
   std::shared_ptr<WatchHub::State> state_;
@@ -182,11 +186,15 @@ Result<std::unique_ptr<server::StoreWatch>> WatchHub::watch(Table& table, std::u
 
 void WatchHub::publish(std::uint64_t revision, const std::vector<Table*>& changed) {
   state_->revision = revision;
-  for (Table* table : changed) {
-    auto it = state_->waiting.find(table);
-    if (it == state_->waiting.end()) continue;
-    for (Waiter* waiter : it->second) waiter->wake(Wake::kChanged);
-  }
+  for (Table* table : changed) state_->wake(table);
+  state_->wake(nullptr);
+}
+
+Task<bool> WatchHub::reach(std::uint64_t revision, MonoTime deadline) {
+  auto state = state_;
+  while (!state->closed && state->revision < revision && state->clock->mono() < deadline)
+    co_await State::wait(state, nullptr, deadline);
+  co_return state->revision >= revision;
 }
 
 std::uint64_t WatchHub::revision() const {

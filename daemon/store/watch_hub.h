@@ -24,6 +24,8 @@ class WatchHub {
   // Everything up to `revision` is in the rings; wakes the watches of `changed`.
   void publish(std::uint64_t revision, const std::vector<Table*>& changed);
   std::uint64_t revision() const;
+  // False when `deadline` passed, or the hub was closed, before the store was at `revision`.
+  Task<bool> reach(std::uint64_t revision, MonoTime deadline);
   // Watches that exist.
   std::size_t watchers() const;
   // How many watches were told Expired.
