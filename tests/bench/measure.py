@@ -265,23 +265,36 @@ def fan_out(table, daemon: Daemon):
     table.set("fan_out", statistics.median(latencies), "one Python thread reads all of them")
 
 
+def pods_of(daemon: Daemon, app: str) -> list:
+    return [pod for pod in daemon.api.list("pods", "default") if pod["metadata"]["labels"].get("app") == app]
+
+
 def services(table, bin_dir: str):
-    """requests through the service against requests to the pod, a new connection each"""
+    """requests through the service against requests to the pod, a new connection each
+
+    Each way has a client pod of its own. From one address both ways would meet in connection tracking: a translated
+    connection whose reply looks like one of a direct connection that just ended gets another source port, which the
+    backend may still hold in TIME_WAIT, and then the SYN is sent again after a second.
+    """
     with Running(bin_dir) as daemon:
         service = daemon.api.create("services", "default", {"metadata": {"name": "web"}, "spec": {
             "selector": {"app": "web"}, "ports": [{"port": 80, "targetPort": "http"}]}})
         through = f"http://{service['spec']['clusterIP']}/"
         daemon.api.create("deployments", "default", deployment("web", 1, WEB))
+        daemon.api.create("deployments", "default", deployment("client", 2, SLEEP))
+        wait_rolled_out(daemon, "client")
+        clients = [f"{daemon.run_dir}/netns/{pod['metadata']['uid']}" for pod in pods_of(daemon, "client")]
         for count, name in ((1, "service_1"), (100, "service_100")):
             daemon.api.patch("deployments", "default", "web", {"spec": {"replicas": count}})
             wait_rolled_out(daemon, "web")
             time.sleep(1)
-            address = daemon.api.list("pods", "default")[0]["status"]["podIP"]
+            address = pods_of(daemon, "web")[0]["status"]["podIP"]
             direct = f"http://{address}:8080/"
             first_answer(through), first_answer(direct)
             pairs, rates = [], []
             for _ in range(3 if table.quick else 7):
-                rate = [Load(url, 2, connections=16).result() for url in (direct, through)]
+                rate = [Load(url, 2, connections=16, netns=client).result()
+                        for url, client in zip((direct, through), clients)]
                 pairs.append(rate[1]["requests"] / rate[0]["requests"])
                 rates.append(rate[1]["requests"] / rate[1]["seconds"])
             table.set(name, statistics.median(pairs), f"{statistics.median(rates):,.0f} requests/s")

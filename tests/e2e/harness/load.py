@@ -18,15 +18,18 @@ KEEP_ALIVE = SCRIPT.replace('wrk.headers["Connection"] = "close"\n', "")
 
 
 class Load:
-    """Runs wrk in the background; result() waits for it."""
+    """Runs wrk in the background, below `netns` (a file) if that is given; result() waits for it."""
 
-    def __init__(self, url: str, seconds: int, connections: int = 8, threads: int = 1, keep_alive: bool = False):
+    def __init__(self, url: str, seconds: int, connections: int = 8, threads: int = 1, keep_alive: bool = False,
+                 netns: str = ""):
         self.seconds = seconds
         self.script = tempfile.NamedTemporaryFile("w", suffix=".lua", delete=False)
         self.script.write(KEEP_ALIVE if keep_alive else SCRIPT)
         self.script.close()
         command = ["wrk", "-t", str(threads), "-c", str(connections), "-d", f"{seconds}s", "--timeout", "5s",
                    "-s", self.script.name, url]
+        if netns:
+            command = ["nsenter", f"--net={netns}", *command]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
     def running(self) -> bool:
