@@ -16,6 +16,7 @@
 #include <cstring>
 
 #include "api/http/deadline.h"
+#include "api/http/dial.h"
 #include "api/http/socket_stream.h"
 
 namespace moth::http {
@@ -117,11 +118,15 @@ struct Descriptor {
   }
 };
 
+// `socket`, when there is one, is taken over.
 Task<Dialed> connect_to(asio::any_io_executor io, Endpoint endpoint, std::string where,
-                        DialOptions options) {
+                        DialOptions options, int socket = -1) {
   int family = endpoint.address.ss_family;
   const char* network = family == AF_UNIX ? "unix" : "tcp";
-  Descriptor descriptor{::socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
+  Descriptor descriptor{socket};
+  if (descriptor.fd < 0) {
+    descriptor.fd = ::socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  }
   if (descriptor.fd < 0) {
     co_return fail(dial_error(network, where, "socket: " + errno_text(errno), errno));
   }
@@ -132,21 +137,21 @@ Task<Dialed> connect_to(asio::any_io_executor io, Endpoint endpoint, std::string
     code = errno;
   }
   if (code == EINPROGRESS) {
-    SocketStream::Socket socket(io);
+    SocketStream::Socket waiter(io);
     boost::system::error_code error;
-    socket.assign(asio::generic::stream_protocol(family, IPPROTO_TCP), descriptor.fd, error);
+    waiter.assign(asio::generic::stream_protocol(family, IPPROTO_TCP), descriptor.fd, error);
     bool late = false;
     {
-      Deadline deadline(io, options.dial_timeout, [&socket, &late] {
+      Deadline deadline(io, options.dial_timeout, [&waiter, &late] {
         late = true;
         boost::system::error_code ignored;
-        socket.cancel(ignored);
+        waiter.cancel(ignored);
       });
-      co_await socket.async_wait(SocketStream::Socket::wait_write,
+      co_await waiter.async_wait(SocketStream::Socket::wait_write,
                                  asio::redirect_error(asio::use_awaitable, error));
     }
     boost::system::error_code ignored;
-    socket.release(ignored);  // back to `descriptor`
+    waiter.release(ignored);  // back to `descriptor`
     if (late) co_return fail(dial_error(network, where, "i/o timeout", ETIMEDOUT));
     if (error) throw boost::system::system_error(error);
     socklen_t size = sizeof code;
@@ -192,6 +197,29 @@ Task<Dialed> dial_url(asio::any_io_executor io, asio::any_io_executor blocking, 
     if (i == 0) first = std::move(dialed);
   }
   co_return first;
+}
+
+Task<Result<RawStream>> dial_loopback(asio::any_io_executor io, int socket, bool v6,
+                                      std::uint16_t port, std::chrono::milliseconds dial_timeout,
+                                      std::chrono::milliseconds write_timeout) {
+  Endpoint endpoint;
+  if (v6) {
+    auto* address = reinterpret_cast<sockaddr_in6*>(&endpoint.address);
+    address->sin6_family = AF_INET6;
+    address->sin6_addr = in6addr_loopback;
+    address->sin6_port = htons(port);
+    endpoint.size = sizeof *address;
+  } else {
+    auto* address = reinterpret_cast<sockaddr_in*>(&endpoint.address);
+    address->sin_family = AF_INET;
+    address->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address->sin_port = htons(port);
+    endpoint.size = sizeof *address;
+  }
+  std::string where = address_text(endpoint.address);
+  auto dialed = co_await connect_to(io, endpoint, where, {dial_timeout, write_timeout}, socket);
+  if (!dialed) co_return fail(std::move(dialed).error());
+  co_return RawStream(std::move(*dialed));
 }
 
 std::string address_text(const sockaddr_storage& address) {

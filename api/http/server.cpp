@@ -396,6 +396,9 @@ class ConnectionStream final : public Stream {
   }
   Task<void> shutdown_write() override { return connection_->stream().shutdown_write(); }
   void close() override { connection_->stream().close(); }
+  std::chrono::milliseconds unacknowledged() const override {
+    return connection_->stream().unacknowledged();
+  }
 
  private:
   ConnectionPtr connection_;
@@ -412,6 +415,10 @@ Task<Result<RawStream>> Exchange::upgrade_raw(Headers headers, int status) {
 
 Task<Result<std::size_t>> Exchange::read_body(char* data, std::size_t size) {
   return connection_.read_body(data, size);
+}
+
+void Exchange::set_write_timeout(std::chrono::milliseconds timeout) {
+  connection_.stream().set_write_timeout(timeout);
 }
 
 Task<void> Exchange::wait_closed() {

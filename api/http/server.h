@@ -85,6 +85,10 @@ class Exchange {
   // Only when stream_body chose this request: the next bytes of the body, 0 at its end.
   Task<Result<std::size_t>> read_body(char* data, std::size_t size);
 
+  // Instead of ServerOptions::write_timeout, for this connection to its end: a reader of logs may
+  // rest as long as it likes, it costs what the socket holds. 0: none.
+  void set_write_timeout(std::chrono::milliseconds timeout);
+
   // Completes when the client has closed the connection or the server stops. Cancellable.
   Task<void> wait_closed();
   bool answered() const;

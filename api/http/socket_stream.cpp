@@ -318,6 +318,14 @@ Task<Result<void>> SocketStream::connect_tls(TlsContextPtr context, std::string 
   co_return co_await handshake(expected);
 }
 
+std::chrono::milliseconds SocketStream::unacknowledged() const {
+  tcp_info info{};
+  socklen_t size = sizeof info;
+  if (closed_ || ::getsockopt(wire_.fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return {};
+  if (info.tcpi_unacked == 0 && info.tcpi_probes == 0) return {};
+  return std::chrono::milliseconds(info.tcpi_last_ack_recv);
+}
+
 bool SocketStream::stale() const {
   if (closed_ || tls_broken_) return true;
   char byte = 0;

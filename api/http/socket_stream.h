@@ -40,6 +40,10 @@ class SocketStream final : public Stream {
   bool tls() const { return ssl_ != nullptr; }
   SSL* ssl() const { return ssl_.get(); }
 
+  std::chrono::milliseconds unacknowledged() const override;
+  // From the next write on; 0: none.
+  void set_write_timeout(std::chrono::milliseconds timeout) { write_timeout_ = timeout; }
+
   bool closed() const { return closed_; }
   // True when an idle connection can no longer be used: the peer closed it or sent something
   // unasked.

@@ -1,5 +1,6 @@
 #pragma once
 // Stream: a two-way byte stream (TCP, TLS, unix socket, or one end of a pipe in memory).
+#include <chrono>
 #include <cstddef>
 #include <memory>
 #include <string>
@@ -29,6 +30,9 @@ class Stream {
   virtual Task<void> shutdown_write() = 0;
   // Ends everything at once; pending calls return an error. May be called repeatedly.
   virtual void close() = 0;
+  // How long the peer's machine has not acknowledged what was sent to it; 0 when nothing waits for
+  // that or when it is not known.
+  virtual std::chrono::milliseconds unacknowledged() const { return std::chrono::milliseconds(0); }
 };
 
 using RawStream = std::unique_ptr<Stream>;

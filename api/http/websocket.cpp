@@ -21,6 +21,9 @@ namespace {
 
 constexpr std::size_t kReadSize = 16 * 1024;
 constexpr std::size_t kMaxPendingControl = 4096;
+// Longer than the pause between two window probes of the kernel: a peer that takes no data but is
+// there is never taken for gone.
+constexpr std::chrono::minutes kGoneAfter{5};
 
 Error violation(std::string_view why) {
   return Error::bad_request(fmt::format("websocket: protocol violation: {}", why));
@@ -40,6 +43,7 @@ struct WebSocket::State {
         options(given),
         incoming(stream->executor()),
         room(stream->executor()),
+        ending(stream->executor()),
         writer_left(stream->executor()) {}
 
   RawStream stream;
@@ -59,6 +63,8 @@ struct WebSocket::State {
   std::string close_reason;
   Notifier incoming;
   Notifier room;
+  Notifier ending;
+  std::chrono::steady_clock::time_point last_heard = std::chrono::steady_clock::now();
 
   // Sending.
   bool writing = false;
@@ -79,7 +85,9 @@ struct WebSocket::State {
   void abort() {
     write_broken = true;
     stream->close();
+    room.notify();
   }
+  Task<void> keep_alive();
 };
 
 namespace {
@@ -107,6 +115,10 @@ struct Writing {
 Task<void> read_loop(StatePtr state) {
   auto outcome = co_await state->receive();
   state->finish(std::move(outcome));
+}
+
+Task<void> ping_loop(StatePtr state) {
+  co_await state->keep_alive();
 }
 
 }  // namespace
@@ -185,8 +197,21 @@ Task<Result<void>> WebSocket::State::need(std::size_t size) {
                                "websocket: close 1006 (abnormal closure): unexpected EOF"));
     }
     buffer.append(piece.data(), *count);
+    last_heard = std::chrono::steady_clock::now();
   }
   co_return Result<void>();
+}
+
+Task<void> WebSocket::State::keep_alive() {
+  while (!reading_ended && !write_broken) {
+    auto next = std::chrono::steady_clock::now() + options.ping_interval;
+    if (co_await ending.wait_until(next) || reading_ended) continue;
+    if (stream->unacknowledged() > kGoneAfter) {
+      abort();
+    } else if (!writing && std::chrono::steady_clock::now() - last_heard >= options.ping_interval) {
+      (void)co_await send(Opcode::kPing, {}, {});
+    }
+  }
 }
 
 // True: the peer closed.
@@ -216,7 +241,7 @@ Task<Result<void>> WebSocket::State::receive() {
   WebSocketMessage message;
   bool fragmented = false;
   for (;;) {
-    while (queued > options.max_queued && !dropping) co_await room.wait();
+    while (queued > options.max_queued && !dropping && !write_broken) co_await room.wait();
     FrameParse parse = parse_frame_header(buffer);
     if (parse.outcome == FrameParse::Outcome::kViolation) {
       co_return fail(violation(parse.violation));
@@ -283,6 +308,7 @@ void WebSocket::State::finish(Result<void> outcome) {
     reading_error = std::move(outcome).error();
   }
   incoming.notify();
+  ending.notify();
 }
 
 WebSocket::WebSocket(RawStream stream, Role role, std::string subprotocol, WebSocketOptions options)
@@ -301,6 +327,9 @@ WebSocket::WebSocket(RawStream stream, Role role, std::string subprotocol, WebSo
                        say_goodbye(state, too_large ? 1009 : 1002, state->reading_error.message),
                        [](const std::exception_ptr&) {});
                  });
+  if (options.ping_interval.count() > 0) {
+    asio::co_spawn(state_->stream->executor(), ping_loop(state_), [](const std::exception_ptr&) {});
+  }
 }
 
 WebSocket::WebSocket(WebSocket&&) noexcept = default;
@@ -382,6 +411,11 @@ Task<void> WebSocket::close(std::uint16_t code, std::string_view reason) {
 
 void WebSocket::abort() {
   state_->abort();
+}
+
+Task<void> WebSocket::wait_ended() {
+  auto state = state_;
+  while (!state->reading_ended) co_await state->ending.wait();
 }
 
 std::string websocket_accept(std::string_view key) {

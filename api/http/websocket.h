@@ -17,6 +17,9 @@ struct WebSocketOptions {
   // pauses.
   std::size_t max_queued = 1 << 20;
   std::chrono::milliseconds close_timeout{5000};  // wait for the peer's answer to close()
+  // When nothing came for so long, the peer is pinged, so that one that has gone is noticed
+  // although neither side has anything to say; 0: never.
+  std::chrono::milliseconds ping_interval{0};
 };
 
 struct WebSocketMessage {
@@ -55,6 +58,10 @@ class WebSocket {
   Task<void> close(std::uint16_t code = 1000, std::string_view reason = {});
   // Cuts the connection without a close frame.
   void abort();
+
+  // Completes when nothing more will come: the peer closed or the connection broke. Messages that
+  // came before may still be read. Cancellable.
+  Task<void> wait_ended();
 
   // Code and reason of the peer's close frame; 1005 when it carried none, 0 before it came.
   std::uint16_t close_code() const;
