@@ -1,8 +1,10 @@
+#include <algorithm>
 #include <array>
 
 #include "api/base/json.h"
 #include "api/resources/core_v1/pod_defaults.h"
 #include "api/resources/core_v1/pod_printing.h"
+#include "api/resources/core_v1/pod_subresources.h"
 #include "api/resources/core_v1/pod_validation.h"
 #include "api/resources/core_v1/resource_list.h"
 #include "api/resources/core_v1/rows.h"
@@ -47,10 +49,13 @@ ResourceDef pods() {
   const unsigned kStream = kGet | kCreate;
   row.subresources = {{"attach", {"", "v1", "PodAttachOptions"}, kStream},
                       {"binding", {"", "v1", "Binding"}, kCreate},
+                      {"ephemeralcontainers", row.gvk(), kGet | kUpdate | kPatch,
+                       take_ephemeral_containers, validate_ephemeral_containers},
                       {"eviction", {"policy", "v1", "Eviction"}, kCreate},
                       {"exec", {"", "v1", "PodExecOptions"}, kStream},
                       {"log", row.gvk(), kGet},
                       {"portforward", {"", "v1", "PodPortForwardOptions"}, kStream},
+                      {"resize", row.gvk(), kGet | kUpdate | kPatch, take_resize, validate_resize},
                       own_subresource(row, "status")};
   row.graceful_delete = true;
   row.has_generation = true;

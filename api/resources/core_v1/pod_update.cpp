@@ -2,46 +2,19 @@
 #include <fmt/format.h>
 
 #include "api/base/json.h"
-#include "api/machinery/json_text.h"
 #include "api/resources/check.h"
 #include "api/resources/core_v1/pod_validation.h"
 #include "api/resources/edit.h"
+#include "api/resources/json_diff.h"
 
 namespace moth::resources {
 namespace {
-
-constexpr std::size_t kMaxDiffLines = 50;
 
 constexpr std::string_view kAllowed =
     "pod updates may not change fields other than "
     "`spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,"
     "`spec.tolerations` (only additions to existing tolerations),"
     "`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)";
-
-// One line for each place that differs: "- path: old" and "+ path: new".
-void diff(const Json& old, const Json& now, const FieldPath& path,
-          std::vector<std::string>& lines) {
-  if (old == now || lines.size() >= kMaxDiffLines) return;
-  if (old.is_object() && now.is_object()) {
-    for (const auto& [key, value] : old.items()) {
-      const Json* other = find_member(now, key);
-      if (other) {
-        diff(value, *other, path.child(key), lines);
-      } else {
-        lines.push_back(fmt::format("-  {}: {}", path.child(key).to_string(), dump_json(value)));
-      }
-    }
-    for (const auto& [key, value] : now.items()) {
-      if (old.contains(key)) continue;
-      lines.push_back(fmt::format("+  {}: {}", path.child(key).to_string(), dump_json(value)));
-    }
-  } else if (old.is_array() && now.is_array() && old.size() == now.size()) {
-    for (std::size_t i = 0; i < old.size(); ++i) diff(old[i], now[i], path.index(i), lines);
-  } else {
-    lines.push_back(fmt::format("-  {}: {}", path.to_string(), dump_json(old)));
-    lines.push_back(fmt::format("+  {}: {}", path.to_string(), dump_json(now)));
-  }
-}
 
 // Images that were emptied or padded; false when containers came or went.
 bool check_container_lists(FieldErrors& errors, const Json& spec, const Json& old,
@@ -212,10 +185,8 @@ FieldErrors validate_pod_update(const Json& pod, const Json& old_pod) {
   }
   Json munged = with_allowed_undone(spec, old, errors, path);
   if (munged == old) return errors;
-  std::vector<std::string> lines;
-  diff(old, munged, path, lines);
   errors.push_back(
-      FieldError::forbidden(path, fmt::format("{}\n{}", kAllowed, fmt::join(lines, "\n"))));
+      FieldError::forbidden(path, fmt::format("{}\n{}", kAllowed, json_diff(old, munged, path))));
   return errors;
 }
 
