@@ -189,14 +189,12 @@ Task<Result<>> Application::Impl::start_pipeline() {
 
   MOTH_CO_ASSIGN(auto ports, parse_port_range(config.node_port_range));
   server::ServiceAllocatorOptions allocator{config.service_cidr, ports.first, ports.second};
-  std::vector<std::unique_ptr<server::Admission>> admission;
-  admission.push_back(server::make_namespace_lifecycle(*store, *registry));
-  admission.push_back(server::make_service_account(*store, *registry));
-  admission.push_back(server::make_priority(*store, *registry));
-  admission.push_back(server::make_runtime_class());
-  admission.push_back(server::make_default_toleration_seconds());
+  server::AdmissionOptions admission_options;
+  admission_options.disabled = config.disabled_admission_plugins;
   MOTH_CO_ASSIGN(auto services, server::make_service_allocator(*store, *registry, allocator));
-  admission.push_back(std::move(services));
+  admission_options.more.push_back(std::move(services));
+  MOTH_CO_ASSIGN(auto admission, server::make_admission(*store, *registry, clock,
+                                                        std::move(admission_options)));
   pipeline = std::make_unique<server::Pipeline>(*registry, *store, clock, system_random(),
                                                 std::move(admission));
   reader = std::make_unique<LocalReader>(*registry, *store);

@@ -8,6 +8,7 @@
 
 #include "api/base/log.h"
 #include "api/base/version.h"
+#include "api/server/admission/builtin.h"
 
 namespace moth {
 namespace {
@@ -31,6 +32,9 @@ void add_options(CLI::App& app, Config& config) {
   app.add_option("--node-name", config.node_name, "Name of the node (default: the host's name)");
   app.add_option("--token-auth-file", config.token_auth_file,
                  "File with lines token,user,uid,\"group,...\"");
+  app.add_option("--disable-admission-plugins", config.disabled_admission_plugins,
+                 "Admission plugins to leave out, by Kubernetes' names (LimitRanger,PodSecurity)")
+      ->delimiter(',');
   app.add_option("--log-level", config.log_level, "debug, info, warning or error");
   app.add_flag("--without-node", config.without_node,
                "Control plane alone: no node agent, needs no root");
@@ -112,6 +116,7 @@ Result<> validate(const Config& config) {
   }
   MOTH_TRY(parse_host_port(config.listen));
   MOTH_TRY(parse_port_range(config.node_port_range));
+  MOTH_TRY(server::check_admission_plugins(config.disabled_admission_plugins));
   return {};
 }
 

@@ -23,6 +23,7 @@ struct Config {
   std::string oci_runtime = "runc";
   std::string node_name;  // empty: the host's name
   std::string token_auth_file;
+  std::vector<std::string> disabled_admission_plugins;  // upstream's names
   std::string log_level = "info";
   bool without_node = false;
   bool stop_workloads = false;  // stop the containers of the instance and exit

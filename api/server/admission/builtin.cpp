@@ -5,16 +5,12 @@
 #include <array>
 
 #include "api/base/json.h"
+#include "api/server/admission/step.h"
 
 namespace moth::server {
 namespace {
 
 using resources::ResourceDef;
-
-bool is_pod_create(const AdmissionRequest& request) {
-  return request.operation == Operation::kCreate && request.def.resource == "pods" &&
-         request.def.group.empty() && request.subresource.empty();
-}
 
 class NamespaceLifecycle final : public Admission {
  public:
@@ -145,19 +141,6 @@ class Priority final : public Admission {
   const ResourceDef* classes_;
 };
 
-class RuntimeClass final : public Admission {
- public:
-  std::string_view name() const override { return "RuntimeClass"; }
-  Result<> validate(const AdmissionRequest& request, const Json& pod) override {
-    if (!is_pod_create(request)) return {};
-    const Json* wanted = find_path(pod, "spec", "runtimeClassName");
-    if (!wanted || !wanted->is_string() || wanted->get_ref<const std::string&>().empty()) return {};
-    return fail(Error::forbidden(
-        "pods", request.name,
-        fmt::format("pod rejected: RuntimeClass \"{}\" not found", wanted->get<std::string>())));
-  }
-};
-
 class DefaultTolerationSeconds final : public Admission {
  public:
   std::string_view name() const override { return "DefaultTolerationSeconds"; }
@@ -201,9 +184,6 @@ std::unique_ptr<Admission> make_service_account(Storage& storage,
 }
 std::unique_ptr<Admission> make_priority(Storage& storage, const resources::Registry& registry) {
   return std::make_unique<Priority>(storage, registry);
-}
-std::unique_ptr<Admission> make_runtime_class() {
-  return std::make_unique<RuntimeClass>();
 }
 std::unique_ptr<Admission> make_default_toleration_seconds() {
   return std::make_unique<DefaultTolerationSeconds>();

@@ -101,16 +101,15 @@ void TestCluster::Impl::open() {
   if (!opened) give_up(opened.error().message);
   store = std::move(*opened);
 
-  std::vector<std::unique_ptr<server::Admission>> admission;
-  admission.push_back(server::make_namespace_lifecycle(*store, *registry));
-  admission.push_back(server::make_service_account(*store, *registry));
-  admission.push_back(server::make_priority(*store, *registry));
-  admission.push_back(server::make_default_toleration_seconds());
+  server::AdmissionOptions admission_options;
   auto services = server::make_service_allocator(*store, *registry, {});
   if (!services) give_up(services.error().message);
-  admission.push_back(std::move(*services));
+  admission_options.more.push_back(std::move(*services));
+  auto admission =
+      server::make_admission(*store, *registry, clock, std::move(admission_options));
+  if (!admission) give_up(admission.error().message);
   pipeline = std::make_unique<server::Pipeline>(*registry, *store, clock, seeded_random(1),
-                                                std::move(admission));
+                                                std::move(*admission));
   reader = std::make_unique<LocalReader>(*registry, *store);
   client = std::make_unique<LocalClient>(*pipeline, "system:test");
   events = std::make_unique<client::ClientEventRecorder>(

@@ -182,14 +182,11 @@ class ServerLab {
     options.ring_events = wishes.ring_events;
     options.backend = std::make_unique<store::MemoryBackend>(std::make_shared<store::MemoryDisk>());
     MOTH_CO_ASSIGN(store, co_await store::Store::open(std::move(options)));
-    std::vector<std::unique_ptr<Admission>> admission;
-    admission.push_back(make_namespace_lifecycle(*store, *registry));
-    admission.push_back(make_service_account(*store, *registry));
-    admission.push_back(make_priority(*store, *registry));
-    admission.push_back(make_default_toleration_seconds());
+    AdmissionOptions steps;
     MOTH_CO_ASSIGN(auto services,
                    make_service_allocator(*store, *registry, {"10.96.0.0/24", 30000, 30009}));
-    admission.push_back(std::move(services));
+    steps.more.push_back(std::move(services));
+    MOTH_CO_ASSIGN(auto admission, make_admission(*store, *registry, clock, std::move(steps)));
     auto counter = std::make_shared<std::uint64_t>(0);
     pipeline = std::make_unique<Pipeline>(
         *registry, *store, clock, [counter] { return *counter += 0x9e3779b97f4a7c15ull; },
