@@ -6,6 +6,7 @@
 
 #include "api/base/log.h"
 #include "api/server/api_server_impl.h"
+#include "api/server/auth/impersonation.h"
 
 namespace moth::server {
 namespace {
@@ -42,7 +43,7 @@ ApiServer::Impl::Impl(Executors& executors, Pipeline& pipeline, client::NodeApi*
 Task<void> ApiServer::Impl::handle(http::Exchange& exchange) {
   Call call{exchange, parse_request_info(exchange.request()), {}, nullptr, {}, {}};
   const http::Request& request = exchange.request();
-  auto user = options_.authenticator.authenticate(request);
+  auto user = co_await identify(request);
   if (!user) {
     co_await exchange.send_error(user.error());
     co_return;
@@ -63,6 +64,17 @@ Task<void> ApiServer::Impl::handle(http::Exchange& exchange) {
   log::debug("request failed", log::field("method", request.method),
              log::field("path", request.path), log::field("error", result.error().message));
   if (!exchange.answered()) co_await exchange.send_error(result.error());
+}
+
+// Who asks, and as whom.
+Task<Result<UserInfo>> ApiServer::Impl::identify(const http::Request& request) {
+  auto user = options_.authenticator.authenticate(request);
+  std::string token(user ? std::string_view() : bearer_token(request));
+  if (!user && options_.tokens && !request.peer && request.peer_error.empty() &&
+      jwt::looks_like_token(token))
+    user = co_await options_.tokens->authenticate(std::move(token));
+  if (!user) co_return fail(user.error());
+  co_return impersonate(*options_.authorizer, *std::move(user), request);
 }
 
 Task<Result<>> ApiServer::Impl::dispatch(Call& call) {
@@ -130,6 +142,15 @@ Task<Result<>> ApiServer::Impl::dispatch_other(Call& call) {
     if (first == "readyz") co_return co_await health(call, options_.readiness);
     if (first == "openapi") co_return co_await openapi(call);
     if (first == "version" || first == "api" || first == "apis") co_return co_await discovery(call);
+    if (options_.tokens && call.info.path == "/.well-known/openid-configuration") {
+      co_await send_document(call, "application/json",
+                             options_.tokens->openid_configuration(options_.server_url));
+      co_return Result<>{};
+    }
+    if (options_.tokens && call.info.path == "/openid/v1/jwks") {
+      co_await send_document(call, "application/jwk-set+json", options_.tokens->key_set());
+      co_return Result<>{};
+    }
     if (first == "metrics" && options_.metrics) {
       std::string text = co_await call_on(control(), [this] { return options_.metrics(); });
       http::Response response = http::Response::text(200, std::move(text));
@@ -146,6 +167,14 @@ Task<Result<>> ApiServer::Impl::dispatch_other(Call& call) {
   }
   co_await call.exchange.send(http::Response::text(404, "404 page not found\n"));
   co_return Result<>{};
+}
+
+// What anybody may keep for an hour.
+Task<void> ApiServer::Impl::send_document(Call& call, std::string type, std::string body) {
+  http::Response response = http::Response::json(200, std::move(body));
+  response.headers.set("Content-Type", std::move(type));
+  response.headers.set("Cache-Control", "public, max-age=3600");
+  co_await call.exchange.send(std::move(response));
 }
 
 Task<void> ApiServer::Impl::send_json(Call& call, int status, std::string body) {

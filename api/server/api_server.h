@@ -10,6 +10,7 @@
 #include "api/http/server.h"
 #include "api/server/auth/authenticator.h"
 #include "api/server/auth/authorizer.h"
+#include "api/server/auth/service_account_tokens.h"
 #include "api/server/pipeline.h"
 
 namespace moth::server {
@@ -25,6 +26,9 @@ struct ApiServerOptions {
   Authenticator authenticator{{}};
   // Shared with whoever publishes the policy to it. Never null.
   std::shared_ptr<Authorizer> authorizer = std::make_shared<Authorizer>();
+  // Null: no tokens of service accounts, and neither of the two documents of OpenID Connect.
+  std::shared_ptr<ServiceAccountTokens> tokens;
+  std::string server_url;  // under which clients reach this server, for OpenID Connect
   std::vector<HealthCheck> liveness, readiness;
   // Prometheus text for /metrics; called on control.
   std::function<std::string()> metrics;

@@ -36,6 +36,7 @@ class ApiServer::Impl {
   Task<void> handle(http::Exchange& exchange);
 
  private:
+  Task<Result<UserInfo>> identify(const http::Request& request);
   Task<Result<>> dispatch(Call& call);
   Task<Result<>> dispatch_resource(Call& call);
   Task<Result<>> dispatch_subresource(Call& call);
@@ -68,6 +69,7 @@ class ApiServer::Impl {
   struct ImageJob;
   Task<Result<>> stream_image_work(http::StreamWriter& out, std::string action, Json request);
 
+  Task<void> send_document(Call& call, std::string type, std::string body);
   Task<void> send_json(Call& call, int status, std::string body);
   Task<Result<>> send_object(Call& call, int status, ObjectPtr object);
   client::NodeApi* node();

@@ -45,6 +45,18 @@ std::vector<std::string> split_groups(std::string_view text) {
 
 }  // namespace
 
+std::string_view bearer_token(const http::Request& request) {
+  std::string_view authorization = request.headers.get("Authorization");
+  constexpr std::string_view kBearer = "bearer ";
+  if (authorization.size() <= kBearer.size() ||
+      !http::iequals(authorization.substr(0, kBearer.size()), kBearer)) {
+    return {};
+  }
+  std::string_view token = authorization.substr(kBearer.size());
+  while (!token.empty() && token.front() == ' ') token.remove_prefix(1);
+  return token;
+}
+
 Authenticator::Authenticator(std::map<std::string, UserInfo> tokens) : tokens_(std::move(tokens)) {}
 
 Result<UserInfo> Authenticator::authenticate(const http::Request& request) const {
@@ -53,6 +65,8 @@ Result<UserInfo> Authenticator::authenticate(const http::Request& request) const
     user.name = request.peer->common_name;
     user.groups = request.peer->organizations;
     user.groups.emplace_back("system:authenticated");
+    user.extra["authentication.kubernetes.io/credential-id"] = {"X509SHA256=" +
+                                                                request.peer->fingerprint};
     return user;
   }
   if (!request.peer_error.empty()) return fail(Error::unauthorized());
@@ -60,21 +74,21 @@ Result<UserInfo> Authenticator::authenticate(const http::Request& request) const
   if (authorization.empty()) {
     return UserInfo{"system:anonymous", "", {"system:unauthenticated"}};
   }
-  constexpr std::string_view kBearer = "bearer ";
-  if (authorization.size() <= kBearer.size() ||
-      !http::iequals(authorization.substr(0, kBearer.size()), kBearer)) {
-    return fail(Error::unauthorized());
-  }
-  std::string_view token = authorization.substr(kBearer.size());
-  while (!token.empty() && token.front() == ' ') token.remove_prefix(1);
-  const UserInfo* found = nullptr;
-  for (const auto& [candidate, info] : tokens_) {
-    if (same_token(candidate, token)) found = &info;
-  }
+  std::string_view token = bearer_token(request);
+  if (token.empty()) return fail(Error::unauthorized());
+  const UserInfo* found = find(token);
   if (!found) return fail(Error::unauthorized());
   user = *found;
   user.groups.emplace_back("system:authenticated");
   return user;
+}
+
+const UserInfo* Authenticator::find(std::string_view token) const {
+  const UserInfo* found = nullptr;
+  for (const auto& [candidate, info] : tokens_) {
+    if (same_token(candidate, token)) found = &info;
+  }
+  return found;
 }
 
 Result<std::map<std::string, UserInfo>> parse_token_file(std::string_view text) {

@@ -13,10 +13,7 @@ namespace {
 using Roles = std::map<std::string, Rules>;
 using Bindings = std::map<std::string, std::shared_ptr<const Binding>>;
 
-const Gvr kRoles{"rbac.authorization.k8s.io", "v1", "roles"};
-const Gvr kClusterRoles{"rbac.authorization.k8s.io", "v1", "clusterroles"};
-const Gvr kRoleBindings{"rbac.authorization.k8s.io", "v1", "rolebindings"};
-const Gvr kClusterRoleBindings{"rbac.authorization.k8s.io", "v1", "clusterrolebindings"};
+constexpr const char* kGroup = "rbac.authorization.k8s.io";
 
 std::string key_of(const Subject& subject, const std::string& binding_ns) {
   switch (subject.kind) {
@@ -187,18 +184,22 @@ Result<std::vector<PolicyRule>> RbacPolicy::role_rules(bool cluster_role, const 
       name));
 }
 
-RbacIndex::RbacIndex(client::ObjectReader& reader, Publish publish) : publish_(std::move(publish)) {
-  using Change = client::ObjectReader::Change;
+RbacIndex::RbacIndex(Storage& storage, const resources::Registry& registry, Publish publish)
+    : publish_(std::move(publish)) {
+  const auto& cluster_roles = *registry.find(kGroup, "v1", "clusterroles");
+  const auto& cluster_bindings = *registry.find(kGroup, "v1", "clusterrolebindings");
+  const auto& local_roles = *registry.find(kGroup, "v1", "roles");
+  const auto& local_bindings = *registry.find(kGroup, "v1", "rolebindings");
   std::map<std::string, std::pair<Roles, Bindings>> local;
   Roles roles;
   Bindings bindings;
-  for (const ObjectPtr& object : reader.list(kClusterRoles))
+  for (const ObjectPtr& object : storage.list(cluster_roles, "").objects)
     roles.emplace(object->name(), rules_of(*object));
-  for (const ObjectPtr& object : reader.list(kClusterRoleBindings))
+  for (const ObjectPtr& object : storage.list(cluster_bindings, "").objects)
     bindings.emplace(object->name(), binding_of(*object));
-  for (const ObjectPtr& object : reader.list(kRoles))
+  for (const ObjectPtr& object : storage.list(local_roles, "").objects)
     local[object->ns()].first.emplace(object->name(), rules_of(*object));
-  for (const ObjectPtr& object : reader.list(kRoleBindings))
+  for (const ObjectPtr& object : storage.list(local_bindings, "").objects)
     local[object->ns()].second.emplace(object->name(), binding_of(*object));
   std::map<std::string, std::shared_ptr<const Scope>> namespaces;
   for (auto& [ns, parts] : local) {
@@ -209,41 +210,40 @@ RbacIndex::RbacIndex(client::ObjectReader& reader, Publish publish) : publish_(s
       std::make_shared<const Scope>("", std::move(roles), std::move(bindings)),
       std::move(namespaces));
   publish_(policy_);
-  reader.subscribe(kClusterRoles, [this](const Change& change) { role_changed(true, change); });
-  reader.subscribe(kRoles, [this](const Change& change) { role_changed(false, change); });
-  reader.subscribe(kClusterRoleBindings,
-                   [this](const Change& change) { binding_changed(true, change); });
-  reader.subscribe(kRoleBindings, [this](const Change& change) { binding_changed(false, change); });
+  storage.subscribe(cluster_roles, [this](const StoreEvent& event) { role_changed(event); });
+  storage.subscribe(local_roles, [this](const StoreEvent& event) { role_changed(event); });
+  storage.subscribe(cluster_bindings, [this](const StoreEvent& event) { binding_changed(event); });
+  storage.subscribe(local_bindings, [this](const StoreEvent& event) { binding_changed(event); });
 }
 
-void RbacIndex::role_changed(bool cluster, const client::ObjectReader::Change& change) {
-  const std::string ns = cluster ? "" : change.any().ns();
-  auto scope = policy_->namespaces().find(ns);
-  const Scope* old = cluster                                ? policy_->cluster().get()
-                     : scope == policy_->namespaces().end() ? nullptr
-                                                            : scope->second.get();
+const Scope* RbacIndex::scope(const std::string& ns) const {
+  if (ns.empty()) return policy_->cluster().get();
+  auto found = policy_->namespaces().find(ns);
+  return found == policy_->namespaces().end() ? nullptr : found->second.get();
+}
+
+void RbacIndex::role_changed(const StoreEvent& event) {
+  const Object& object = *event.object;
+  const Scope* old = scope(object.ns());
   Roles roles = old ? old->roles() : Roles{};
-  if (change.object) {
-    roles[change.object->name()] = rules_of(*change.object);
+  if (event.type == EventType::kDeleted) {
+    roles.erase(object.name());
   } else {
-    roles.erase(change.previous->name());
+    roles[object.name()] = rules_of(object);
   }
-  replace(ns, std::move(roles), old ? old->bindings() : Bindings{});
+  replace(object.ns(), std::move(roles), old ? old->bindings() : Bindings{});
 }
 
-void RbacIndex::binding_changed(bool cluster, const client::ObjectReader::Change& change) {
-  const std::string ns = cluster ? "" : change.any().ns();
-  auto scope = policy_->namespaces().find(ns);
-  const Scope* old = cluster                                ? policy_->cluster().get()
-                     : scope == policy_->namespaces().end() ? nullptr
-                                                            : scope->second.get();
+void RbacIndex::binding_changed(const StoreEvent& event) {
+  const Object& object = *event.object;
+  const Scope* old = scope(object.ns());
   Bindings bindings = old ? old->bindings() : Bindings{};
-  if (change.object) {
-    bindings[change.object->name()] = binding_of(*change.object);
+  if (event.type == EventType::kDeleted) {
+    bindings.erase(object.name());
   } else {
-    bindings.erase(change.previous->name());
+    bindings[object.name()] = binding_of(object);
   }
-  replace(ns, old ? old->roles() : Roles{}, std::move(bindings));
+  replace(object.ns(), old ? old->roles() : Roles{}, std::move(bindings));
 }
 
 void RbacIndex::replace(const std::string& ns, Roles roles, Bindings bindings) {

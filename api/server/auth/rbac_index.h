@@ -4,6 +4,7 @@
 // told of commits before the writers get their answers, so that whoever has created a binding finds
 // it in force with his next request. Only what changed is made anew: the cluster's part, or that of
 // one namespace.
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -11,9 +12,9 @@
 #include <unordered_map>
 #include <vector>
 
-#include "api/client/object_client.h"
 #include "api/server/auth/authorizer.h"
 #include "api/server/auth/rbac.h"
+#include "api/server/storage.h"
 
 namespace moth::server::rbac {
 
@@ -71,14 +72,15 @@ class RbacPolicy final : public Policy {
 
 class RbacIndex {
  public:
-  // Reads what there is and follows it. `reader` outlives it. Every change is told to
+  // Reads what there is and follows it; lives as long as the storage. Every change is told to
   // `publish`, on control, also the first state.
   using Publish = std::function<void(std::shared_ptr<const RbacPolicy>)>;
-  RbacIndex(client::ObjectReader& reader, Publish publish);
+  RbacIndex(Storage& storage, const resources::Registry& registry, Publish publish);
 
  private:
-  void role_changed(bool cluster, const client::ObjectReader::Change& change);
-  void binding_changed(bool cluster, const client::ObjectReader::Change& change);
+  const Scope* scope(const std::string& ns) const;  // empty: the cluster's
+  void role_changed(const StoreEvent& event);
+  void binding_changed(const StoreEvent& event);
   void replace(const std::string& ns, std::map<std::string, Rules> roles,
                std::map<std::string, std::shared_ptr<const Binding>> bindings);
 
