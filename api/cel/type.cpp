@@ -66,8 +66,8 @@ TypePtr make(Kind kind, TypePtr key = nullptr, TypePtr element = nullptr) {
 }
 
 constexpr std::array<std::string_view, 18> kReserved = {
-    "true", "false", "null", "in", "as",     "break",   "const",     "continue", "else",
-    "for",  "function", "if", "import", "let", "loop", "package", "namespace", "return"};
+    "true", "false",    "null", "in",     "as",  "break", "const",   "continue",  "else",
+    "for",  "function", "if",   "import", "let", "loop",  "package", "namespace", "return"};
 
 }  // namespace
 

@@ -63,11 +63,11 @@ TypePtr map_of(TypePtr key, TypePtr element);
 TypePtr optional_of(TypePtr element);
 // `fields` by their JSON names; names that expressions cannot spell are left out.
 TypePtr object_of(std::string name, const std::vector<std::pair<std::string, TypePtr>>& fields);
-// The type of any Kubernetes object: apiVersion, kind, metadata{name, namespace, ...}, the rest dyn.
+// Any Kubernetes object, of which no schema is known: every field is dyn.
 TypePtr any_object();
 
-// How an expression spells a property: `a-b` is a__dash__b, `namespace` __namespace__. Empty when it
-// cannot [Kubernetes: CEL property name escaping].
+// How an expression spells a property: `a-b` is a__dash__b, `namespace` __namespace__. Empty when
+// it cannot [Kubernetes: CEL property name escaping].
 std::string escape_property(std::string_view name);
 
 }  // namespace moth::cel

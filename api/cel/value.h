@@ -73,7 +73,8 @@ class Value {
   static Value map(std::vector<std::pair<Value, Value>> entries);
   static Value some(Value value);
   static Value none() { return Variant(Optional{}); }
-  // `json` must outlive the value. Text becomes a timestamp, duration or bytes where `type` says so.
+  // `json` must outlive the value. Text becomes a timestamp, duration or bytes where `type` says
+  // so.
   static Value of(const Json& json, const TypePtr& type);
 
   template <class T>
