@@ -17,30 +17,31 @@ namespace moth::resources {
 
 Result<std::unique_ptr<Registry>> make_registry() {
   using MakeRow = ResourceDef (*)();
-  static constexpr MakeRow kRows[] = {config_maps, endpoints, events, limit_ranges, namespaces,
-                                      nodes, pods, resource_quotas, secrets, service_accounts,
-                                      services,
-                                      //
-                                      controller_revisions, deployments, replica_sets,
-                                      //
-                                      events_v1_events,
-                                      //
-                                      self_subject_reviews, token_reviews,
-                                      //
-                                      local_subject_access_reviews, self_subject_access_reviews,
-                                      self_subject_rules_reviews, subject_access_reviews,
-                                      //
-                                      horizontal_pod_autoscalers, horizontal_pod_autoscalers_v1,
-                                      //
-                                      cluster_role_bindings, cluster_roles, role_bindings, roles,
-                                      //
-                                      priority_classes,
-                                      //
-                                      leases,
-                                      //
-                                      endpoint_slices,
-                                      //
-                                      node_metrics, pod_metrics};
+  static constexpr MakeRow kRows[] = {
+      bindings, component_statuses, config_maps, endpoints, events, limit_ranges, namespaces, nodes,
+      persistent_volume_claims, persistent_volumes, pods, pod_templates, replication_controllers,
+      resource_quotas, secrets, service_accounts, services,
+      //
+      controller_revisions, daemon_sets, deployments, replica_sets, stateful_sets,
+      //
+      events_v1_events,
+      //
+      self_subject_reviews, token_reviews,
+      //
+      local_subject_access_reviews, self_subject_access_reviews, self_subject_rules_reviews,
+      subject_access_reviews,
+      //
+      horizontal_pod_autoscalers, horizontal_pod_autoscalers_v1,
+      //
+      cluster_role_bindings, cluster_roles, role_bindings, roles,
+      //
+      priority_classes,
+      //
+      leases,
+      //
+      endpoint_slices,
+      //
+      node_metrics, pod_metrics};
   auto registry = std::make_unique<Registry>();
   for (MakeRow make : kRows) MOTH_TRY(registry->add(make()));
   MOTH_TRY(registry->seal());

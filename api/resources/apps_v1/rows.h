@@ -5,7 +5,9 @@
 namespace moth::resources {
 
 ResourceDef controller_revisions();
+ResourceDef daemon_sets();
 ResourceDef deployments();
 ResourceDef replica_sets();
+ResourceDef stateful_sets();
 
 }  // namespace moth::resources

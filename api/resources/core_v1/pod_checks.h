@@ -15,6 +15,9 @@ using VolumesByName = std::map<std::string, const Json*, std::less<>>;
 
 // volume_validation.cpp
 VolumesByName check_volumes(FieldErrors& errors, const Json& spec, const FieldPath& path);
+// One source of a volume, e.g. hostPath; `path` is its own.
+void check_volume_source(FieldErrors& errors, std::string_view type, const Json& source,
+                         const FieldPath& path);
 void check_mounts(FieldErrors& errors, const Json& container, const VolumesByName& volumes,
                   const FieldPath& path);
 
@@ -51,6 +54,8 @@ void check_pod_security(FieldErrors& errors, const Json& spec, const FieldPath& 
 
 // scheduling_validation.cpp
 void check_affinity(FieldErrors& errors, const Json& affinity, const FieldPath& path);
+// spec.nodeAffinity of a PersistentVolume: `required` is a node selector.
+void check_volume_node_affinity(FieldErrors& errors, const Json& affinity, const FieldPath& path);
 void check_tolerations(FieldErrors& errors, const Json& spec, const FieldPath& path);
 void check_topology_spread(FieldErrors& errors, const Json& spec, const FieldPath& path);
 

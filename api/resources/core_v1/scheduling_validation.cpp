@@ -86,14 +86,18 @@ void check_weight(FieldErrors& errors, const Json& term, const FieldPath& path) 
   }
 }
 
+void check_node_selector(FieldErrors& errors, const Json& selector, const FieldPath& path) {
+  FieldPath at = path.child("nodeSelectorTerms");
+  const Json& terms = items(selector, "nodeSelectorTerms");
+  if (terms.empty()) {
+    errors.push_back(FieldError::required(at, "must have at least one node selector term"));
+  }
+  for (std::size_t i = 0; i < terms.size(); ++i) check_node_term(errors, terms[i], at.index(i));
+}
+
 void check_node_affinity(FieldErrors& errors, const Json& affinity, const FieldPath& path) {
   if (const Json* required = member(affinity, kRequired)) {
-    FieldPath at = path.child(kRequired).child("nodeSelectorTerms");
-    const Json& terms = items(*required, "nodeSelectorTerms");
-    if (terms.empty()) {
-      errors.push_back(FieldError::required(at, "must have at least one node selector term"));
-    }
-    for (std::size_t i = 0; i < terms.size(); ++i) check_node_term(errors, terms[i], at.index(i));
+    check_node_selector(errors, *required, path.child(kRequired));
   }
   std::size_t i = 0;
   for (const Json& term : items(affinity, kPreferred)) {
@@ -164,6 +168,15 @@ void check_affinity(FieldErrors& errors, const Json& affinity, const FieldPath& 
   }
   for (std::string_view key : {"podAffinity", "podAntiAffinity"}) {
     if (const Json* pod = member(affinity, key)) check_pod_affinity(errors, *pod, path.child(key));
+  }
+}
+
+void check_volume_node_affinity(FieldErrors& errors, const Json& affinity, const FieldPath& path) {
+  if (const Json* required = member(affinity, "required")) {
+    check_node_selector(errors, *required, path.child("required"));
+  } else {
+    errors.push_back(
+        FieldError::required(path.child("required"), "must specify required node constraints"));
   }
 }
 

@@ -190,35 +190,6 @@ void check_projected(FieldErrors& errors, const Json& source, const FieldPath& p
   }
 }
 
-void check_source(FieldErrors& errors, std::string_view type, const Json& source,
-                  const FieldPath& path) {
-  if (type == "emptyDir") {
-    check_empty_dir(errors, source, path);
-  } else if (type == "hostPath") {
-    check_host_path(errors, source, path);
-  } else if (type == "secret" || type == "configMap") {
-    check_required(errors, source, type == "secret" ? "secretName" : "name", path);
-    check_mode(errors, source, "defaultMode", path);
-    check_keys(errors, source, path);
-  } else if (type == "nfs") {
-    check_nfs(errors, source, path);
-  } else if (type == "persistentVolumeClaim") {
-    check_required(errors, source, "claimName", path);
-  } else if (type == "downwardAPI") {
-    check_mode(errors, source, "defaultMode", path);
-    check_downward(errors, source, path);
-  } else if (type == "projected") {
-    check_projected(errors, source, path);
-  } else if (type == "csi") {
-    check_required(errors, source, "driver", path);
-  } else if (type == "ephemeral") {
-    check_required(errors, source, "volumeClaimTemplate", path);
-  } else if (type == "image") {
-    check_required(errors, source, "reference", path);
-    check_supported(errors, source, "pullPolicy", path, {"Always", "IfNotPresent", "Never"}, true);
-  }
-}
-
 FieldErrors check_volume(const Json& volume, const FieldPath& path) {
   FieldErrors errors;
   int count = 0;
@@ -229,7 +200,7 @@ FieldErrors check_volume(const Json& volume, const FieldPath& path) {
       errors.push_back(
           FieldError::forbidden(path.child(type), "may not specify more than 1 volume type"));
     } else {
-      check_source(errors, type, *source, path.child(type));
+      check_volume_source(errors, type, *source, path.child(type));
     }
   }
   if (count == 0) errors.push_back(FieldError::required(path, "must specify a volume type"));
@@ -330,6 +301,35 @@ void check_devices(FieldErrors& errors, const Json& container, const VolumesByNa
 }
 
 }  // namespace
+
+void check_volume_source(FieldErrors& errors, std::string_view type, const Json& source,
+                         const FieldPath& path) {
+  if (type == "emptyDir") {
+    check_empty_dir(errors, source, path);
+  } else if (type == "hostPath") {
+    check_host_path(errors, source, path);
+  } else if (type == "secret" || type == "configMap") {
+    check_required(errors, source, type == "secret" ? "secretName" : "name", path);
+    check_mode(errors, source, "defaultMode", path);
+    check_keys(errors, source, path);
+  } else if (type == "nfs") {
+    check_nfs(errors, source, path);
+  } else if (type == "persistentVolumeClaim") {
+    check_required(errors, source, "claimName", path);
+  } else if (type == "downwardAPI") {
+    check_mode(errors, source, "defaultMode", path);
+    check_downward(errors, source, path);
+  } else if (type == "projected") {
+    check_projected(errors, source, path);
+  } else if (type == "csi") {
+    check_required(errors, source, "driver", path);
+  } else if (type == "ephemeral") {
+    check_required(errors, source, "volumeClaimTemplate", path);
+  } else if (type == "image") {
+    check_required(errors, source, "reference", path);
+    check_supported(errors, source, "pullPolicy", path, {"Always", "IfNotPresent", "Never"}, true);
+  }
+}
 
 VolumesByName check_volumes(FieldErrors& errors, const Json& spec, const FieldPath& path) {
   VolumesByName valid;
