@@ -14,6 +14,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 BASE = ["api/base"]
 MACHINERY = BASE + ["api/machinery"]
 SCHEMA = MACHINERY + ["api/schema"]
+APPLY = SCHEMA + ["api/apply"]
 RESOURCES = SCHEMA + ["api/resources"]
 CLIENT_INTERFACES = ["api/client/object_client.h", "api/client/event_recorder.h", "api/client/node_api.h"]
 HTTP = BASE + ["api/http"]
@@ -26,9 +27,10 @@ MAY_INCLUDE = {
     "api/schema": SCHEMA,
     "api/schema/tools": ["model.h"],
     "api/resources": RESOURCES,
+    "api/apply": APPLY,
     "api/http": HTTP,
     "api/client": RESOURCES + HTTP + ["api/client"],
-    "api/server": RESOURCES + HTTP + ["api/server"] + CLIENT_INTERFACES,
+    "api/server": RESOURCES + APPLY + HTTP + ["api/server"] + CLIENT_INTERFACES,
     "daemon/pki": MACHINERY + ["api/client/kubeconfig", "daemon/pki"],
     "daemon/store": RESOURCES + ["api/server/storage.h", "daemon/store"],
     "daemon/controllers": RESOURCES + CLIENT_INTERFACES + ["daemon/controllers"],
