@@ -104,6 +104,10 @@ Task<Result<ObjectPtr>> LocalClient::create(Gvr gvr, std::string ns, Json object
     if (!bound) co_return fail(bound.error());
     co_return bound->object;
   }
+  if (where.subresource == "eviction") {
+    MOTH_CO_TRY(co_await pipeline_.evict(std::move(where), std::move(object), who));
+    co_return ObjectPtr();
+  }
   auto written = co_await pipeline_.create(std::move(where), std::move(object), who);
   if (!written) co_return fail(written.error());
   co_return written->object;

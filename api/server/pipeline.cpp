@@ -11,6 +11,7 @@
 #include "api/schema/types.h"
 #include "api/server/deletion.h"
 #include "api/server/meta_rules.h"
+#include "api/server/pipeline_approval.h"
 #include "api/server/scale.h"
 
 namespace moth::server {
@@ -193,12 +194,20 @@ Result<Json> Pipeline::decode(const ResourceDef& def, Json object, RequestContex
 }
 
 Result<> Pipeline::admit(const Target& target, Operation operation, Json& object, const Json* old,
-                         RequestContext& context) {
+                         RequestContext& context, Approval* approval) {
   std::string name = object_name(object);
-  AdmissionRequest request{
-      stored(*target.def), operation, target.ns, name.empty() ? target.name : name,
-      target.subresource,  old,       context};
+  if (name.empty()) name = target.name;
+  AdmissionRequest request{stored(*target.def), operation, target.ns, name,
+                           target.subresource,  old,       context,   target.def};
   for (std::size_t done = 0; done < admission_.size(); ++done) {
+    if (approval && admission_[done]->reserves() && !approval->stale) {
+      approval->stale = object != approval->object;
+      if (approval->stale) {
+        for (std::size_t i = 0; i < done; ++i) admission_[i]->release(request, object);
+        return fail(Error::conflict(target.def->qualified(), name,
+                                    "what admission makes of it changed meanwhile"));
+      }
+    }
     if (auto verdict = admission_[done]->mutate(request, object); !verdict) {
       // The one that failed has kept nothing.
       for (std::size_t i = 0; i < done; ++i) admission_[i]->release(request, object);
@@ -242,13 +251,15 @@ Result<> Pipeline::validate_change(const ResourceDef& def, std::string_view subr
 }
 
 Result<StagedWritePtr> Pipeline::stage_new(const Target& target, Json object,
-                                           RequestContext& context) {
+                                           RequestContext& context, Approval* approval) {
   const ResourceDef& def = *target.def;
-  if (def.set_defaults) def.set_defaults(object);
-  object = to_stored(def, std::move(object));
   const ResourceDef& row = stored(def);
-  if (row.prepare_create) row.prepare_create(object);
-  MOTH_TRY(admit(target, Operation::kCreate, object, nullptr, context));
+  if (!approval) {  // else it is prepared already
+    if (def.set_defaults) def.set_defaults(object);
+    object = to_stored(def, std::move(object));
+    if (row.prepare_create) row.prepare_create(object);
+  }
+  MOTH_TRY(admit(target, Operation::kCreate, object, nullptr, context, approval));
   if (row.set_defaults) row.set_defaults(object);
   std::string name = object_name(object);
   AdmissionRequest request{row,    Operation::kCreate, target.ns, name, target.subresource, nullptr,
@@ -289,7 +300,9 @@ Task<Result<WriteResult>> Pipeline::create(Target target, Json object, RequestCo
   for (int attempt = 0; attempt < kGenerateNameTries; ++attempt) {
     Json copy = decoded;
     MOTH_CO_TRY(prepare_meta_for_create(copy, def, target.ns, clock_.wall(), random_));
-    staged = stage_new(target, std::move(copy), context);
+    staged = concerns_remote(target, Operation::kCreate, context)
+                 ? co_await stage_new_remotely(target, std::move(copy), context)
+                 : stage_new(target, std::move(copy), context);
     if (staged || !generated || staged.error().reason != Reason::kAlreadyExists) break;
   }
   if (!staged) co_return fail(staged.error());
@@ -328,10 +341,10 @@ Result<Json> Pipeline::merge_for_update(const Target& target, const Json& old_st
 
 Result<StagedWritePtr> Pipeline::stage_changed(const Target& target, const ObjectPtr& current,
                                                Json object, RequestContext& context,
-                                               bool& removed) {
+                                               bool& removed, Approval* approval) {
   const ResourceDef& row = stored(*target.def);
   const Json old = current->parse();
-  MOTH_TRY(admit(target, Operation::kUpdate, object, &old, context));
+  MOTH_TRY(admit(target, Operation::kUpdate, object, &old, context, approval));
   if (row.has_generation && target.subresource != "status") raise_generation(object, old);
   AdmissionRequest request{
       row, Operation::kUpdate, target.ns, target.name, target.subresource, &old, context};
@@ -364,6 +377,9 @@ Result<StagedWritePtr> Pipeline::stage_changed(const Target& target, const Objec
 Task<Result<WriteResult>> Pipeline::change(Target target,
                                            std::function<Result<Json>(const Json& current)> edit,
                                            RequestContext& context) {
+  if (concerns_remote(target, Operation::kUpdate, context)) {
+    co_return co_await change_remotely(std::move(target), std::move(edit), context);
+  }
   const ResourceDef& def = *target.def;
   ObjectPtr current = storage_.latest(def, target.ns, target.name);
   if (!current) co_return fail(Error::not_found(def.qualified(), target.name));
@@ -402,8 +418,12 @@ Task<Result<WriteResult>> Pipeline::update(Target target, Json object, RequestCo
                          {FieldError::invalid(FieldPath("metadata").child("resourceVersion"), 0,
                                               "must be specified for an update")}));
   }
+  // With webhooks the change may be made more than once.
+  bool once = !concerns_remote(target, Operation::kUpdate, context);
   co_return co_await change(
-      target, [&object](const Json&) -> Result<Json> { return std::move(object); }, context);
+      target,
+      [&object, once](const Json&) -> Result<Json> { return once ? std::move(object) : object; },
+      context);
 }
 
 Task<Result<WriteResult>> Pipeline::patch(Target target, client::PatchType type, Json patch,
@@ -474,6 +494,9 @@ Task<Result<DeleteResult>> Pipeline::remove(Target target, client::DeleteOptions
                                             RequestContext& context) {
   auto rows = registry_.snapshot();  // keeps the row until the end
   const ResourceDef& def = *target.def;
+  if (concerns_remote(target, Operation::kDelete, context)) {
+    MOTH_CO_TRY(co_await ask_about_delete(target, context));
+  }
   ObjectPtr current = storage_.latest(def, target.ns, target.name);
   if (!current) co_return fail(Error::not_found(def.qualified(), target.name));
   if (stored(def).orphan_by_default && options.propagation_policy.empty()) {

@@ -69,6 +69,16 @@ class Pipeline {
   void compute_on_create(std::string resource, resources::ResourceDef body, Compute compute);
   bool computes(const Target& target) const;
 
+  // Webhooks, asked about every write that concerns them. Without one set, nothing suspends. To be
+  // called before the first request; `remote` outlives the pipeline's last call.
+  void use_remote(RemoteAdmission& remote) { remote_ = &remote; }
+  // Asks whether a stream to the object (exec, attach, portforward, proxy) may be opened.
+  Task<Result<>> admit_connect(Target target, Json options, RequestContext& context);
+
+  // Deletes a pod if its PodDisruptionBudget allows it (policy/v1 Eviction, k8s-behaviours 16.3).
+  // TooManyRequests with the cause DisruptionBudget when it does not.
+  Task<Result<>> evict(Target pod, Json eviction, RequestContext& context);
+
   // Assigns a pod to a node, once: Conflict when it has one already.
   Task<Result<WriteResult>> bind(Target pod, std::string node, RequestContext& context);
 
@@ -80,8 +90,10 @@ class Pipeline {
   struct Prepared;
   Result<Json> decode(const resources::ResourceDef& def, Json object,
                       RequestContext& context) const;
+  // What webhooks agreed to.
+  struct Approval;  // pipeline_approval.h
   Result<> admit(const Target& target, Operation operation, Json& object, const Json* old,
-                 RequestContext& context);
+                 RequestContext& context, Approval* approval = nullptr);
   Result<> validate(const resources::ResourceDef& def, const Json& object, const Json* old) const;
   Result<> validate_change(const resources::ResourceDef& def, std::string_view subresource,
                            const Json& object, const Json& old) const;
@@ -92,9 +104,11 @@ class Pipeline {
   const Computed* computed(const Target& target) const;
   Task<Result<WriteResult>> compute(const Computed& kind, Target target, Json object,
                                     RequestContext& context);
-  Result<StagedWritePtr> stage_new(const Target& target, Json object, RequestContext& context);
+  Result<StagedWritePtr> stage_new(const Target& target, Json object, RequestContext& context,
+                                   Approval* approval = nullptr);
   Result<StagedWritePtr> stage_changed(const Target& target, const ObjectPtr& current, Json object,
-                                       RequestContext& context, bool& removed);
+                                       RequestContext& context, bool& removed,
+                                       Approval* approval = nullptr);
   Result<Json> merge_for_update(const Target& target, const Json& old, Json object,
                                 RequestContext& context) const;
   Task<Result<WriteResult>> change(Target target,
@@ -104,12 +118,32 @@ class Pipeline {
                                       const client::DeleteOptions& options, RequestContext& context,
                                       bool& removed);
 
+  // pipeline_remote.cpp
+  bool concerns_remote(const Target& target, Operation operation, RequestContext& context) const;
+  Result<> rehearse(const AdmissionRequest& request, Json& object, bool mutate);
+  Task<Result<Json>> ask_remote(const Target& target, Operation operation, Json object,
+                                const Json* old, RequestContext& context);
+  Result<Json> normalise(const Target& target, Json object, const Json* old,
+                         RequestContext& context) const;
+  Task<Result<StagedWritePtr>> stage_new_remotely(const Target& target, Json object,
+                                                  RequestContext& context);
+  Task<Result<WriteResult>> change_remotely(Target target,
+                                            std::function<Result<Json>(const Json& current)> edit,
+                                            RequestContext& context);
+  Task<Result<>> ask_about_delete(const Target& target, RequestContext& context);
+  // pipeline_evict.cpp
+  struct BudgetCheck;
+  Result<BudgetCheck> check_budget(const Object& pod, const client::DeleteOptions& options);
+  Result<StagedWritePtr> stage_eviction(const Target& pod, client::DeleteOptions options,
+                                        RequestContext& context, StagedWritePtr& budget);
+
   resources::Registry& registry_;
   Storage& storage_;
   Clock& clock_;
   RandomSource random_;
   schema::PatchSchemas patch_schemas_;
   std::vector<std::unique_ptr<Admission>> admission_;
+  RemoteAdmission* remote_ = nullptr;
   std::map<std::string, Computed> computed_;
 };
 

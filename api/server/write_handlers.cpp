@@ -124,23 +124,9 @@ Task<Result<>> ApiServer::Impl::bind_pod(Call& call, Json binding) {
 }
 
 Task<Result<>> ApiServer::Impl::evict_pod(Call& call, Json eviction) {
-  client::DeleteOptions options;
-  if (const Json* wish = find_member(eviction, "deleteOptions"); wish && wish->is_object()) {
-    if (const Json* grace = find_member(*wish, "gracePeriodSeconds");
-        grace && grace->is_number_integer()) {
-      options.grace_period_seconds = grace->get<std::int64_t>();
-    }
-    if (const Json* preconditions = find_member(*wish, "preconditions")) {
-      options.precondition_uid = string_or(*preconditions, "uid");
-    }
-    const Json* dry = find_member(*wish, "dryRun");
-    if (dry && dry->is_array() && !dry->empty()) call.context.dry_run = true;
-  }
-  Target target = call.target;
-  target.subresource.clear();
-  auto removed =
-      co_await await_on(control(), pipeline_.remove(target, std::move(options), call.context));
-  if (!removed) co_return fail(removed.error());
+  auto evicted = co_await await_on(
+      control(), pipeline_.evict(call.target, std::move(eviction), call.context));
+  if (!evicted) co_return fail(evicted.error());
   co_await send_json(
       call, 201,
       R"({"kind":"Status","apiVersion":"v1","metadata":{},"status":"Success","code":201})");
