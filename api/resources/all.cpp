@@ -1,17 +1,24 @@
 // The one list of built-in kinds, in the order of discovery: groups as upstream orders them, kinds
 // by name.
+#include "api/resources/admissionregistration_v1/rows.h"
+#include "api/resources/apiregistration_v1/rows.h"
 #include "api/resources/apps_v1/rows.h"
 #include "api/resources/authentication_v1/rows.h"
 #include "api/resources/authorization_v1/rows.h"
 #include "api/resources/autoscaling_v2/rows.h"
+#include "api/resources/certificates_v1/rows.h"
 #include "api/resources/coordination_v1/rows.h"
 #include "api/resources/core_v1/rows.h"
 #include "api/resources/discovery_v1/rows.h"
 #include "api/resources/events_v1/rows.h"
+#include "api/resources/flowcontrol_v1/rows.h"
 #include "api/resources/metrics_v1beta1/rows.h"
+#include "api/resources/node_v1/rows.h"
 #include "api/resources/rbac_v1/rows.h"
 #include "api/resources/registry.h"
+#include "api/resources/resource_v1/rows.h"
 #include "api/resources/scheduling_v1/rows.h"
+#include "api/resources/storage_v1/rows.h"
 
 namespace moth::resources {
 
@@ -21,6 +28,8 @@ Result<std::unique_ptr<Registry>> make_registry() {
       bindings, component_statuses, config_maps, endpoints, events, limit_ranges, namespaces, nodes,
       persistent_volume_claims, persistent_volumes, pods, pod_templates, replication_controllers,
       resource_quotas, secrets, service_accounts, services,
+      //
+      api_services,
       //
       controller_revisions, daemon_sets, deployments, replica_sets, stateful_sets,
       //
@@ -33,13 +42,28 @@ Result<std::unique_ptr<Registry>> make_registry() {
       //
       horizontal_pod_autoscalers, horizontal_pod_autoscalers_v1,
       //
+      certificate_signing_requests,
+      //
       cluster_role_bindings, cluster_roles, role_bindings, roles,
+      //
+      csi_drivers, csi_nodes, csi_storage_capacities, storage_classes, volume_attachments,
+      volume_attributes_classes,
+      //
+      mutating_admission_policies, mutating_admission_policy_bindings,
+      mutating_webhook_configurations, validating_admission_policies,
+      validating_admission_policy_bindings, validating_webhook_configurations,
       //
       priority_classes,
       //
       leases,
       //
+      runtime_classes,
+      //
       endpoint_slices,
+      //
+      device_classes, resource_claim_templates, resource_claims, resource_slices,
+      //
+      flow_schemas, priority_level_configurations,
       //
       node_metrics, pod_metrics};
   auto registry = std::make_unique<Registry>();
