@@ -256,8 +256,10 @@ Task<Result<>> Application::Impl::start_api() {
   tls.key_pem = pki.server.key_pem;
   tls.client_ca_pem = pki.ca.certificate_pem;
   MOTH_CO_ASSIGN(auto context, http::TlsContext::server(tls));
+  http::ServerOptions serving;
+  serving.stream_body = server::streams_request_body;
   http = std::make_unique<http::Server>(
-      executors.io(), [this](http::Exchange& exchange) { return api->handle(exchange); });
+      executors.io(), [this](http::Exchange& exchange) { return api->handle(exchange); }, serving);
   auto port = http->listen_tcp(address.host, address.port, context, "api");
   if (!port) co_return fail(port.error().with_context(fmt::format("--listen {}", config.listen)));
   if (address.port == 0) {

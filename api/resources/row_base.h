@@ -23,6 +23,9 @@ inline ResourceDef row_of(std::string group, std::string version, std::string re
   return row;
 }
 
+// Of a subresource that passes requests of every method on.
+inline constexpr unsigned kProxyVerbs = kGet | kCreate | kUpdate | kPatch | kDelete;
+
 // A subresource that answers with the kind of its parent.
 inline Subresource own_subresource(const ResourceDef& row, std::string name) {
   return {std::move(name), row.gvk()};

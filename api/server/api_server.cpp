@@ -123,6 +123,8 @@ Task<Result<>> ApiServer::Impl::dispatch_subresource(Call& call) {
   if (name == "log") co_return co_await log(call);
   if (name == "exec") co_return co_await exec(call, false);
   if (name == "attach") co_return co_await exec(call, true);
+  if (name == "portforward") co_return co_await port_forward(call);
+  if (name == "proxy") co_return co_await proxy(call);
   const std::string& verb = call.info.verb;
   if (!has_verb(call.def->subresource(name)->verbs, verb)) co_return fail(not_allowed());
   if (verb == "get") co_return co_await get(call);

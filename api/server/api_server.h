@@ -35,6 +35,9 @@ struct ApiServerOptions {
   std::size_t max_list_snapshots = 64;  // paged lists kept for their next pages
 };
 
+// For http::ServerOptions::stream_body: requests whose body passes through in pieces.
+bool streams_request_body(const http::Request& request);
+
 class ApiServer {
  public:
   // `node` may be null: log, exec, metrics and image calls then answer 503.

@@ -2,17 +2,20 @@
 // The inside of ApiServer, shared by its handler files. io executor.
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "api/base/json.h"
 #include "api/base/notifier.h"
+#include "api/http/client.h"
 #include "api/server/api_server.h"
 #include "api/server/list_snapshots.h"
 #include "api/server/negotiation.h"
 #include "api/server/openapi.h"
 #include "api/server/request_info.h"
 #include "api/server/selection.h"
+#include "api/server/streams/proxy.h"
 #include "api/server/table.h"
 
 namespace moth::server {
@@ -57,9 +60,23 @@ class ApiServer::Impl {
   Task<Result<>> remove_collection(Call& call);
   Task<Result<>> bind_pod(Call& call, Json binding);
   Task<Result<>> evict_pod(Call& call, Json eviction);
-  // stream_handlers.cpp
+  // log_handler.cpp
   Task<Result<>> log(Call& call);
+  // stream_handlers.cpp
+  static Error no_node();
   Task<Result<>> exec(Call& call, bool attach);
+  Task<Result<>> port_forward(Call& call);
+  // proxy_handlers.cpp
+  Task<Result<>> proxy(Call& call);
+  Task<Result<>> proxy_upgrade(Call& call, http::ClientRequest onward);
+  Task<Result<>> proxy_request(Call& call, http::ClientRequest onward, streams::ProxyPath path,
+                               std::string host);
+  Result<std::string> proxy_backend(const Call& call);
+  http::Client& proxy_client();
+  // node_endpoints.cpp
+  Task<Result<>> node_endpoint(Call& call, std::string name, std::string port);
+  Task<std::string> node_pods(std::string name, bool running);
+  Task<Result<>> node_container_logs(Call& call, std::string node);
   // other_handlers.cpp
   Task<Result<>> discovery(Call& call);
   Task<Result<>> openapi(Call& call);
@@ -83,6 +100,8 @@ class ApiServer::Impl {
   ApiServerOptions options_;
   ListSnapshots snapshots_;
   OpenApi openapi_;
+  std::optional<http::Client> proxy_client_;  // made at the first use
+  std::uint64_t proxied_ = 0;                 // control: endpoints take turns
 };
 
 }  // namespace moth::server

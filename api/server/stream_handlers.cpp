@@ -1,224 +1,153 @@
-// log, exec and attach: the server's end of the streams that the node gives.
+// exec, attach and port-forward: the upgrade, and who is connected with whom; streams/ has the
+// rest.
 #include <fmt/format.h>
 
-#include <boost/asio/experimental/awaitable_operators.hpp>
-
 #include "api/base/await_on.h"
-#include "api/machinery/time.h"
 #include "api/server/api_server_impl.h"
+#include "api/server/pod_choice.h"
+#include "api/server/streams/limits.h"
+#include "api/server/streams/negotiate.h"
+#include "api/server/streams/port_forward.h"
+#include "api/server/streams/remote_command.h"
 
 namespace moth::server {
 namespace {
 
-constexpr std::string_view kChannelProtocol = "v5.channel.k8s.io";
+using streams::CommandClient;
+using streams::Upgrade;
 
-enum Channel : char {
-  kStdin = 0,
-  kStdout = 1,
-  kStderr = 2,
-  kErrorChannel = 3,
-  kResize = 4,
-  kClose = static_cast<char>(255)
-};
-
-Error no_node() {
-  return Error::unavailable("this server runs without a node agent: there are no containers here");
-}
-
-// The container that is meant: the one named, the only one, or a 400 that lists the choice.
-Result<std::string> choose_container(const Json& pod, const std::string& wanted) {
-  std::vector<std::string> names, init_names;
-  auto collect = [&](const char* list, std::vector<std::string>& into) {
-    const Json* containers = find_path(pod, "spec", list);
-    if (!containers) return;
-    for (const Json& container : *containers) into.push_back(string_or(container, "name"));
-  };
-  collect("containers", names);
-  collect("initContainers", init_names);
-  collect("ephemeralContainers", init_names);
-  std::string pod_name = pod.at("metadata").at("name").get<std::string>();
-  if (wanted.empty()) {
-    const Json* annotations = find_path(pod, "metadata", "annotations");
-    std::string preferred =
-        annotations ? string_or(*annotations, "kubectl.kubernetes.io/default-container") : "";
-    for (const std::string& name : names) {
-      if (name == preferred) return preferred;
-    }
-    if (names.size() == 1) return names.front();
-    std::string choice = fmt::format("{}", fmt::join(names, " "));
-    std::string text = fmt::format(
-        "a container name must be specified for pod {}, choose one of: [{}]", pod_name, choice);
-    if (!init_names.empty())
-      text += fmt::format(" or one of the init containers: [{}]", fmt::join(init_names, " "));
-    return fail(Error::bad_request(std::move(text)));
+Result<client::ExecOptions> parse_exec_options(const http::Query& query, bool attach) {
+  client::ExecOptions options;
+  options.stdin_open = query.flag("stdin");
+  options.stdout_open = query.flag("stdout");
+  options.tty = query.flag("tty");
+  // A terminal has one output.
+  options.stderr_open = query.flag("stderr") && !options.tty;
+  if (!options.stdin_open && !options.stdout_open && !options.stderr_open) {
+    return fail(Error::bad_request("you must specify at least 1 of stdin, stdout, stderr"));
   }
-  for (const auto* list : {&names, &init_names}) {
-    for (const std::string& name : *list) {
-      if (name == wanted) return wanted;
-    }
-  }
-  return fail(
-      Error::bad_request(fmt::format("container {} is not valid for pod {}", wanted, pod_name)));
-}
-
-Result<client::LogOptions> parse_log_options(const http::Query& query, WallTime now) {
-  client::LogOptions options;
-  options.follow = query.flag("follow");
-  options.previous = query.flag("previous");
-  options.timestamps = query.flag("timestamps");
-  MOTH_ASSIGN(options.tail_lines, query.integer("tailLines"));
-  MOTH_ASSIGN(options.limit_bytes, query.integer("limitBytes"));
-  MOTH_ASSIGN(auto since, query.integer("sinceSeconds"));
-  if (options.tail_lines && *options.tail_lines < 0) {
-    return fail(Error::bad_request("tailLines: Invalid value: must be greater than or equal to 0"));
-  }
-  if (options.limit_bytes && *options.limit_bytes < 1) {
-    return fail(Error::bad_request("limitBytes: Invalid value: must be greater than 0"));
-  }
-  if (since && *since < 1)
-    return fail(Error::bad_request("sinceSeconds: Invalid value: must be greater than 0"));
-  if (since) options.since = now - std::chrono::seconds(*since);
-  if (std::string time(query.get("sinceTime")); !time.empty()) {
-    MOTH_ASSIGN(options.since, parse_rfc3339(time));
+  if (attach) return options;
+  options.command = query.all("command");
+  if (options.command.empty()) {
+    return fail(Error::bad_request("you must specify at least 1 command for the container"));
   }
   return options;
 }
 
-// The Status that ends an exec session on channel 3.
-std::string exit_status(int code) {
-  if (code == 0) return R"({"metadata":{},"status":"Success"})";
-  return Json{
-      {"metadata", Json::object()},
-      {"status", "Failure"},
-      {"reason", "NonZeroExitCode"},
-      {"message", fmt::format("command terminated with non-zero exit code: exit status {}", code)},
-      {"details",
-       {{"causes", Json::array({{{"reason", "ExitCode"}, {"message", std::to_string(code)}}})}}}}
-      .dump();
+Error no_subprotocol(std::span<const std::string_view> supported) {
+  return Error::bad_request(
+      fmt::format("unable to upgrade: none of the offered subprotocols is supported: use one of {}",
+                  fmt::join(supported, ", ")));
 }
 
-std::string failure_status(const Error& error) {
-  Json status = error.to_status();
-  status["details"]["causes"] = Json::array({{{"message", error.message}}});
-  return status.dump();
+// The subprotocol to answer with: "" for a client that offers none, an error when none fits.
+Result<std::string> choose_subprotocol(const http::Exchange& exchange,
+                                       std::span<const std::string_view> supported) {
+  auto offered = exchange.websocket_protocols();
+  if (offered.empty()) return std::string();
+  if (auto chosen = streams::first_supported(offered, supported)) return *chosen;
+  return fail(no_subprotocol(supported));
 }
 
-// What the client sends, until it closes.
-Task<void> pump_input(http::WebSocket& socket, client::ExecSession& session) {
-  for (;;) {
-    auto message = co_await socket.read();
-    if (!message || !*message) co_return;
-    std::string& data = (*message)->data;
-    if (data.empty()) continue;
-    char channel = data.front();
-    data.erase(0, 1);
-    if (channel == kStdin && !data.empty()) {
-      if (auto written = co_await session.write_stdin(std::move(data)); !written) co_return;
-    } else if (channel == kResize) {
-      Json size = Json::parse(data, nullptr, false);
-      (void)co_await session.resize(static_cast<int>(int_or(size, "Width")),
-                                    static_cast<int>(int_or(size, "Height")));
-    } else if (channel == kClose && !data.empty() && data.front() == kStdin) {
-      (void)co_await session.close_stdin();
-    }
+// Null: everything was answered already.
+Task<Result<std::unique_ptr<CommandClient>>> connect_command(http::Exchange& exchange,
+                                                             streams::CommandStreams wanted) {
+  if (streams::requested_upgrade(exchange.request()) == Upgrade::kSpdy) {
+    MOTH_CO_ASSIGN(auto upgraded,
+                   co_await streams::upgrade_to_spdy(exchange, streams::command_spdy_protocols()));
+    if (!upgraded) co_return std::unique_ptr<CommandClient>();
+    co_return co_await streams::make_spdy_command(std::move(upgraded->connection),
+                                                  std::move(upgraded->protocol), wanted);
   }
-}
-
-// What the process says; the Status at its end.
-Task<void> pump_output(http::WebSocket& socket, client::ExecSession& session) {
-  for (;;) {
-    auto output = co_await session.read();
-    std::string_view error_channel("\x03", 1);
-    if (!output) {
-      (void)co_await socket.write_binary(error_channel, failure_status(output.error()));
-      co_return;
-    }
-    if (output->data.empty()) {
-      (void)co_await socket.write_binary(error_channel, exit_status(output->exit_code));
-      co_return;
-    }
-    char channel = static_cast<char>(output->channel);
-    if (auto sent = co_await socket.write_binary(std::string_view(&channel, 1), output->data);
-        !sent)
-      co_return;
-  }
+  MOTH_CO_ASSIGN(std::string protocol,
+                 choose_subprotocol(exchange, streams::command_websocket_protocols()));
+  auto socket = co_await exchange.upgrade_websocket(protocol, streams::websocket_options());
+  if (!socket) co_return fail(socket.error());
+  co_return co_await streams::make_websocket_command(std::move(*socket), wanted);
 }
 
 }  // namespace
 
-Task<Result<>> ApiServer::Impl::log(Call& call) {
-  if (!node_) co_return fail(no_node());
-  auto pod = co_await call_on(control(), [&] {
-    return pipeline_.get({call.def, call.info.ns, call.info.name, ""});
-  });
-  if (!pod) co_return fail(pod.error());
-  MOTH_CO_ASSIGN(client::LogOptions options,
-                 parse_log_options(call.request().query, pipeline_.clock().wall()));
-  MOTH_CO_ASSIGN(
-      options.container,
-      choose_container((*pod)->parse(), std::string(call.request().query.get("container"))));
-  auto reader = co_await await_on(control(), node_->logs(*pod, options));
-  if (!reader) co_return fail(reader.error());
-  auto started = co_await call.exchange.start_stream(200, {{"Content-Type", "text/plain"}});
-  if (!started) co_return fail(started.error());
-  using namespace asio::experimental::awaitable_operators;
-  while (!started->closed()) {
-    auto raced = co_await ((*reader)->read() || started->wait_closed());
-    if (raced.index() == 1) break;
-    auto& text = std::get<0>(raced);
-    if (!text || text->empty()) break;
-    if (auto sent = co_await started->write(std::string_view(*text)); !sent) break;
-  }
-  (void)co_await started->finish();
-  co_return Result<>{};
+Error ApiServer::Impl::no_node() {
+  return Error::unavailable("this server runs without a node agent: there are no containers here");
 }
 
 Task<Result<>> ApiServer::Impl::exec(Call& call, bool attach) {
-  if (!node_) co_return fail(no_node());
   const http::Query& query = call.request().query;
   auto pod = co_await call_on(control(), [&] {
     return pipeline_.get({call.def, call.info.ns, call.info.name, ""});
   });
   if (!pod) co_return fail(pod.error());
-  client::ExecOptions options;
-  MOTH_CO_ASSIGN(options.container,
-                 choose_container((*pod)->parse(), std::string(query.get("container"))));
-  options.command = query.all("command");
-  options.stdin_open = query.flag("stdin");
-  options.stdout_open = query.flag("stdout");
-  options.stderr_open = query.flag("stderr");
-  options.tty = query.flag("tty");
-  if (!attach && options.command.empty()) {
-    co_return fail(Error::bad_request("you must specify at least 1 command for the container"));
-  }
-  if (attach) options.command.clear();
-  if (!call.exchange.websocket_requested()) {
-    co_return fail(Error::bad_request(
-        "exec and attach need a WebSocket upgrade with the subprotocol v5.channel.k8s.io"));
-  }
-  auto offered = call.exchange.websocket_protocols();
-  if (std::find(offered.begin(), offered.end(), kChannelProtocol) == offered.end()) {
-    co_return fail(
-        Error::bad_request("none of the offered subprotocols is supported: use v5.channel.k8s.io"));
+  const Json parsed = (*pod)->parse();
+  std::string wanted(query.get("container"));
+  MOTH_CO_ASSIGN(std::string container, choose_container(parsed, wanted));
+  MOTH_CO_ASSIGN(client::ExecOptions options, parse_exec_options(query, attach));
+  options.container = std::move(container);
+  MOTH_CO_TRY(check_assigned(parsed));
+  if (!node_) co_return fail(no_node());
+  Upgrade upgrade = streams::requested_upgrade(call.request());
+  if (upgrade == Upgrade::kNone) co_return fail(streams::upgrade_required());
+  if (upgrade == Upgrade::kWebSocket) {
+    MOTH_CO_TRY(choose_subprotocol(call.exchange, streams::command_websocket_protocols()));
   }
   auto session = co_await await_on(control(), node_->exec(*pod, options));
   // A container that is not there is told before the upgrade; a command that cannot be started, on
   // the error channel, as upstream does.
   if (!session && session.error().reason == Reason::kBadRequest) co_return fail(session.error());
-  auto socket = co_await call.exchange.upgrade_websocket(std::string(kChannelProtocol));
-  if (!socket) co_return fail(socket.error());
-  // An empty first message on the lowest output channel, as upstream sends.
-  char lowest = options.stdout_open ? kStdout : options.stderr_open ? kStderr : kErrorChannel;
-  (void)co_await socket->write_binary(std::string_view(&lowest, 1));
-  if (!session) {
-    (void)co_await socket->write_binary(std::string_view("\x03", 1),
-                                        failure_status(session.error()));
-    co_await socket->close(1000);
+  streams::CommandStreams channels{options.stdin_open, options.stdout_open, options.stderr_open,
+                                   options.tty};
+  call.exchange.set_write_timeout(streams::kIdleTimeout);
+  auto client = co_await connect_command(call.exchange, channels);
+  if (!client) co_return fail(client.error());
+  if (!*client) co_return Result<>{};
+  if (session) {
+    co_await streams::run_command(**client, **session, channels);
+  } else {
+    streams::CommandEnd end;
+    end.error = session.error();
+    co_await (*client)->finish(end);
+  }
+  co_return Result<>{};
+}
+
+Task<Result<>> ApiServer::Impl::port_forward(Call& call) {
+  auto pod = co_await call_on(control(), [&] {
+    return pipeline_.get({call.def, call.info.ns, call.info.name, ""});
+  });
+  if (!pod) co_return fail(pod.error());
+  MOTH_CO_TRY(check_assigned((*pod)->parse()));
+  if (!node_) co_return fail(no_node());
+  // Every connection asks anew: the pod may have been deleted meanwhile.
+  auto dial = [this, pod = *pod](int port) -> Task<Result<http::RawStream>> {
+    return await_on(control(), node_->connect(pod, port));
+  };
+  streams::ForwardTarget target{call.info.name, std::move(dial)};
+  http::Exchange& exchange = call.exchange;
+  Upgrade upgrade = streams::requested_upgrade(call.request());
+  if (upgrade == Upgrade::kNone) co_return fail(streams::upgrade_required());
+  exchange.set_write_timeout(streams::kIdleTimeout);
+  if (upgrade == Upgrade::kSpdy) {
+    MOTH_CO_ASSIGN(auto upgraded,
+                   co_await streams::upgrade_to_spdy(exchange, streams::forward_spdy_protocols()));
+    if (upgraded)
+      co_await streams::forward_spdy(std::move(upgraded->connection), std::move(target));
     co_return Result<>{};
   }
-  using namespace asio::experimental::awaitable_operators;
-  auto ended = co_await (pump_output(*socket, **session) || pump_input(*socket, **session));
-  if (ended.index() == 0) co_await socket->close(1000);
+  auto offered = exchange.websocket_protocols();
+  if (std::find(offered.begin(), offered.end(), streams::kTunnelProtocol) != offered.end()) {
+    auto socket = co_await exchange.upgrade_websocket(std::string(streams::kTunnelProtocol),
+                                                      streams::websocket_options());
+    if (!socket) co_return fail(socket.error());
+    co_await streams::forward_spdy(http::stream_over_websocket(std::move(*socket)),
+                                   std::move(target));
+    co_return Result<>{};
+  }
+  MOTH_CO_ASSIGN(std::vector<int> ports, streams::forward_ports(call.request().query));
+  MOTH_CO_ASSIGN(std::string protocol,
+                 choose_subprotocol(exchange, streams::forward_channel_protocols()));
+  auto socket = co_await exchange.upgrade_websocket(protocol, streams::websocket_options());
+  if (!socket) co_return fail(socket.error());
+  co_await streams::forward_channels(std::move(*socket), std::move(ports), std::move(target));
   co_return Result<>{};
 }
 

@@ -111,7 +111,8 @@ ResourceDef nodes() {
   ResourceDef row = row_of("", "v1", "nodes", "node", "Node", "core.v1.Node");
   row.namespaced = false;
   row.short_names = {"no"};
-  row.subresources = {own_subresource(row, "status")};
+  row.subresources = {{"proxy", {"", "v1", "NodeProxyOptions"}, kProxyVerbs},
+                      own_subresource(row, "status")};
   row.set_defaults = set_defaults;
   row.validate = validate;
   row.validate_update = validate_update;

@@ -55,6 +55,7 @@ ResourceDef pods() {
                       {"exec", {"", "v1", "PodExecOptions"}, kStream},
                       {"log", row.gvk(), kGet},
                       {"portforward", {"", "v1", "PodPortForwardOptions"}, kStream},
+                      {"proxy", {"", "v1", "PodProxyOptions"}, kProxyVerbs},
                       {"resize", row.gvk(), kGet | kUpdate | kPatch, take_resize, validate_resize},
                       own_subresource(row, "status")};
   row.graceful_delete = true;

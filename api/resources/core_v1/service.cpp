@@ -60,7 +60,8 @@ ResourceDef services() {
   ResourceDef row = row_of("", "v1", "services", "service", "Service", "core.v1.Service");
   row.short_names = {"svc"};
   row.categories = {"all"};
-  row.subresources = {own_subresource(row, "status")};
+  row.subresources = {{"proxy", {"", "v1", "ServiceProxyOptions"}, kProxyVerbs},
+                      own_subresource(row, "status")};
   row.allow_create_on_update = true;
   row.set_defaults = set_service_defaults;
   row.prepare_create = prepare_service_create;
