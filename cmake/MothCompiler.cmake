@@ -2,6 +2,7 @@
 option(MOTH_BUILD_TESTS "Build the tests" ON)
 option(MOTH_BUILD_BENCH "Build the benchmarks" OFF)
 option(MOTH_COVERAGE "Instrument for llvm-cov" OFF)
+option(MOTH_PCH "Precompile the headers that nearly every source includes" OFF)
 option(MOTH_FUZZ "Build the fuzz targets" OFF)
 set(MOTH_SANITIZE "" CACHE STRING "Sanitizers, e.g. address,undefined or thread")
 

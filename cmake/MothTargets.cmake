@@ -1,3 +1,21 @@
+# The headers that nearly every source includes, parsed once: that is most of what compiling costs. Sources include
+# what they use all the same; builds of the release preset, which precompile nothing, see to it.
+if(MOTH_PCH)
+  file(WRITE "${CMAKE_BINARY_DIR}/precompiled.cpp" "")
+  add_library(moth_precompiled OBJECT "${CMAKE_BINARY_DIR}/precompiled.cpp")
+  target_precompile_headers(moth_precompiled PRIVATE "${CMAKE_SOURCE_DIR}/cmake/precompiled.h")
+  target_include_directories(moth_precompiled PRIVATE "${CMAKE_SOURCE_DIR}")
+  target_link_libraries(moth_precompiled PRIVATE moth_base)
+  # So that compiler caches take the result for the same when it is.
+  target_compile_options(moth_precompiled PRIVATE "SHELL:-Xclang -fno-pch-timestamp")
+endif()
+
+function(moth_use_precompiled name)
+  if(MOTH_PCH AND NOT name STREQUAL moth_base)
+    target_precompile_headers(${name} REUSE_FROM moth_precompiled)
+  endif()
+endfunction()
+
 # moth_library(NAME [DEPS target...] [PRIVATE_DEPS target...])
 #   One static library from all *.cpp of the calling folder. DEPS are public, PRIVATE_DEPS are not.
 #   Includes go from the repository root. A folder of headers alone gives an interface library.
@@ -13,6 +31,7 @@ function(moth_library name)
   add_library(${name} STATIC ${sources})
   target_include_directories(${name} PUBLIC "${CMAKE_SOURCE_DIR}")
   target_link_libraries(${name} PUBLIC ${arg_DEPS} PRIVATE moth_warnings ${arg_PRIVATE_DEPS})
+  moth_use_precompiled(${name})
 endfunction()
 
 # moth_test(NAME [DEPS target...]): one GoogleTest program from all *.cpp of the calling folder.
@@ -21,6 +40,7 @@ function(moth_test name)
   file(GLOB sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/*.cpp")
   add_executable(${name} ${sources})
   target_link_libraries(${name} PRIVATE moth_warnings ${arg_DEPS} GTest::gtest GTest::gtest_main)
+  moth_use_precompiled(${name})
   target_compile_definitions(${name} PRIVATE MOTH_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests")
   add_test(NAME ${name} COMMAND ${name} WORKING_DIRECTORY "${CMAKE_SOURCE_DIR}")
