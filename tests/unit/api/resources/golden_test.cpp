@@ -57,7 +57,9 @@ TEST_P(Validation, NamesWhatIsWrong) {
 INSTANTIATE_TEST_SUITE_P(Kinds, Validation,
                          ::testing::Values("validation_pod.yaml", "validation_pod_update.yaml",
                                            "validation_workloads.yaml", "validation_services.yaml",
-                                           "validation_others.yaml", "validation_rbac.yaml"));
+                                           "validation_others.yaml", "validation_rbac.yaml",
+                                           "validation_storage.yaml", "validation_cluster.yaml",
+                                           "validation_admission.yaml", "validation_devices.yaml"));
 
 class Cells : public ::testing::TestWithParam<const char*> {};
 

@@ -152,6 +152,44 @@ spec: {type: NodePort, ports: [{name: renamed, port: 80}, {name: c, port: 82}]}
   EXPECT_EQ(texts(row.validate_update(external, old)), std::vector<std::string>());
 }
 
+TEST(PrepareTest, ApprovalAndStatusOfSigningRequestsTakeTheirPart) {
+  WallTime now = parse_rfc3339("2025-06-15T12:00:00Z").value();
+  const Json old = yaml(R"(
+apiVersion: certificates.k8s.io/v1
+kind: CertificateSigningRequest
+metadata: {name: c}
+spec: {request: eA==, signerName: s.io/x, usages: [signing]}
+status: {conditions: [{type: Failed, status: "True", message: before, lastUpdateTime: "2025-06-15T10:00:00Z", lastTransitionTime: "2025-06-15T10:00:00Z"}]}
+)");
+  const ResourceDef& row = row_of(old);
+  Json wanted = old;
+  wanted["spec"]["signerName"] = "other.io/x";
+  wanted["status"]["certificate"] = "eA==";
+  wanted["status"]["conditions"][0]["message"] = "changed";
+  wanted["status"]["conditions"].push_back({{"type", "Approved"}, {"status", "True"}});
+
+  Json approved = old;
+  row.subresource("approval")->take(approved, wanted, now);
+  EXPECT_EQ(approved["spec"], old["spec"]);
+  EXPECT_FALSE(approved["status"].contains("certificate"));
+  EXPECT_EQ(approved["status"]["conditions"][0]["message"], "before");
+  EXPECT_EQ(approved["status"]["conditions"][1]["lastUpdateTime"], "2025-06-15T12:00:00Z");
+
+  Json written = old;
+  row.subresource("status")->take(written, wanted, now);
+  EXPECT_EQ(written["spec"], old["spec"]);
+  EXPECT_EQ(written["status"]["certificate"], "eA==");
+  EXPECT_EQ(written["status"]["conditions"][0]["message"], "changed");
+  std::vector<std::string> wrong = texts(row.subresource("status")->validate(written, old));
+  EXPECT_EQ(wrong.back(),
+            "status.conditions: Forbidden: updates may not add a condition of type \"Approved\"");
+  Json emptied = old;
+  row.subresource("approval")->take(emptied, Json::object(), now);
+  wrong = texts(row.subresource("approval")->validate(emptied, old));
+  EXPECT_EQ(wrong.back(),
+            "status.conditions: Forbidden: updates may not remove a condition of type \"Failed\"");
+}
+
 TEST(ConversionTest, AutoscalersKeepWhatTheOldVersionCannotSay) {
   const Json v2 = defaulted(yaml(R"(
 apiVersion: autoscaling/v2
