@@ -6,6 +6,7 @@
 #include "api/resources/authentication_v1/rows.h"
 #include "api/resources/authorization_v1/rows.h"
 #include "api/resources/autoscaling_v2/rows.h"
+#include "api/resources/batch_v1/rows.h"
 #include "api/resources/certificates_v1/rows.h"
 #include "api/resources/coordination_v1/rows.h"
 #include "api/resources/core_v1/rows.h"
@@ -14,6 +15,7 @@
 #include "api/resources/flowcontrol_v1/rows.h"
 #include "api/resources/metrics_v1beta1/rows.h"
 #include "api/resources/node_v1/rows.h"
+#include "api/resources/policy_v1/rows.h"
 #include "api/resources/rbac_v1/rows.h"
 #include "api/resources/registry.h"
 #include "api/resources/resource_v1/rows.h"
@@ -42,7 +44,11 @@ Result<std::unique_ptr<Registry>> make_registry() {
       //
       horizontal_pod_autoscalers, horizontal_pod_autoscalers_v1,
       //
+      cron_jobs, jobs,
+      //
       certificate_signing_requests,
+      //
+      pod_disruption_budgets,
       //
       cluster_role_bindings, cluster_roles, role_bindings, roles,
       //
