@@ -40,8 +40,20 @@ void LocalReader::subscribe(const Gvr& gvr, Listener listener) {
   });
 }
 
+namespace {
+
+// Upstream's programs, since clients tell controllers' fields from users' by these names.
+std::string manager_of(const std::string& user) {
+  if (user.starts_with("system:node:")) return "kubelet";
+  std::string part = user.substr(user.rfind(':') + 1);
+  if (part == "scheduler" || part == "default-scheduler") return "kube-scheduler";
+  return user.starts_with("system:serviceaccount:") ? "kube-controller-manager" : part;
+}
+
+}  // namespace
+
 LocalClient::LocalClient(server::Pipeline& pipeline, std::string user)
-    : pipeline_(pipeline), user_(std::move(user)) {}
+    : pipeline_(pipeline), user_(std::move(user)), manager_(manager_of(user_)) {}
 
 Result<server::Target> LocalClient::target(const Gvr& gvr, std::string ns, std::string name,
                                            std::string subresource) const {
@@ -54,7 +66,7 @@ Result<server::Target> LocalClient::target(const Gvr& gvr, std::string ns, std::
 server::RequestContext LocalClient::context(const client::WriteOptions& options) const {
   server::RequestContext context;
   context.user = {user_, "", {"system:masters", "system:authenticated"}};
-  context.user_agent = user_;
+  context.user_agent = manager_;
   context.field_manager = options.field_manager;
   context.field_validation = options.field_validation;
   context.dry_run = options.dry_run;

@@ -26,7 +26,9 @@ class LocalReader final : public client::ObjectReader {
 
 class LocalClient final : public client::ObjectClient {
  public:
-  // `user` as system:serviceaccount:kube-system:deployment-controller or system:node:NAME.
+  // `user` as system:serviceaccount:kube-system:deployment-controller or system:node:NAME. Fields
+  // that it writes belong to the manager that stands for it upstream (kube-controller-manager,
+  // kube-scheduler, kubelet), unless the write names one.
   LocalClient(server::Pipeline& pipeline, std::string user);
   Task<Result<ObjectPtr>> get(Gvr gvr, std::string ns, std::string name,
                               std::string subresource) override;
@@ -51,6 +53,7 @@ class LocalClient final : public client::ObjectClient {
 
   server::Pipeline& pipeline_;
   std::string user_;
+  std::string manager_;  // of the fields that it writes
 };
 
 }  // namespace moth
