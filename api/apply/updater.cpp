@@ -32,10 +32,6 @@ const Json& never_owned() {
   return kSet;
 }
 
-bool applies(const Json& entry) {
-  return entry_text(entry, "operation") == "Apply";
-}
-
 Json& fields_of(Json& entry) {
   Json& fields = entry["fieldsV1"];
   if (!fields.is_object()) fields = Json::object();
@@ -352,10 +348,14 @@ bool track_update(const Job& job, const Json& before, const Json& after, Json& m
   return true;
 }
 
-Result<Json> apply_config(const Job& job, const Json& live, const Json& config, bool force,
-                          Json& managed) {
+Result<> check_config(const Job& job, const Json& config) {
   if (auto faults = find_faults(job.type, config); !faults.empty())
     return fail(fault_error(job, config, faults));
+  return {};
+}
+
+Result<Json> apply_config(const Job& job, const Json& live, const Json& config, bool force,
+                          Json& managed) {
   bool kubectl = job.writer.manager == "kubectl";
   std::optional<Apply> apply(std::in_place, job, live, config, managed);
   std::vector<Clash> clashes = apply->run(force, nullptr);

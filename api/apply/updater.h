@@ -36,10 +36,14 @@ struct Job {
 // and `managed` is as it was.
 bool track_update(const Job& job, const Json& before, const Json& after, Json& managed);
 
-// The configuration `config` of writer.manager applied to `live` (without managedFields; an empty
-// object when there is none yet). The result is not defaulted yet. Conflict (409) with a cause for
-// each field that belongs to others and would change, unless `force`; InternalError for a
-// configuration that does not fit the type.
+// Whether `config` fits the type; InternalError with upstream's text when it does not. Only
+// job.type and job.writer.api_version are needed.
+Result<> check_config(const Job& job, const Json& config);
+
+// The configuration `config`, which check_config() has let pass, of writer.manager applied to
+// `live` (without managedFields; an empty object when there is none yet). The result is not
+// defaulted yet. Conflict (409) with a cause for each field that belongs to others and would
+// change, unless `force`.
 Result<Json> apply_config(const Job& job, const Json& live, const Json& config, bool force,
                           Json& managed);
 
