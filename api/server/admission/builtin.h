@@ -27,13 +27,15 @@ Result<std::vector<std::unique_ptr<Admission>>> make_admission(Storage& storage,
 const std::vector<std::string_view>& admission_plugin_names();
 Result<> check_admission_plugins(const std::vector<std::string>& names);
 
+// Who asks for a certificate, in spec of the CertificateSigningRequest. Cannot be switched off.
+std::unique_ptr<Admission> make_certificate_requester();
 // No creates in absent (404) or terminating (403) namespaces; the system namespaces stay.
 std::unique_ptr<Admission> make_namespace_lifecycle(Storage& storage,
                                                     const resources::Registry& registry);
 // Defaults, minima, maxima and ratios of LimitRanges for containers, pods and claims.
 std::unique_ptr<Admission> make_limit_ranger(Storage& storage, const resources::Registry& registry);
-// Fills in spec.serviceAccountName and copies the account's imagePullSecrets. Forbidden when a pod
-// names an account that is not there.
+// Fills in spec.serviceAccountName, copies the account's imagePullSecrets and mounts its token
+// unless pod or account say no. Forbidden when a pod names an account that is not there.
 std::unique_ptr<Admission> make_service_account(Storage& storage,
                                                 const resources::Registry& registry);
 // The Pod Security Standards by labels of the namespace: refuses pods, warns about templates.

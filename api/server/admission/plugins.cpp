@@ -72,6 +72,7 @@ Result<std::vector<std::unique_ptr<Admission>>> make_admission(Storage& storage,
     if (std::find(off.begin(), off.end(), step->name()) == off.end())
       steps.push_back(std::move(step));
   };
+  steps.push_back(make_certificate_requester());
   add(make_namespace_lifecycle(storage, registry));
   add(make_limit_ranger(storage, registry));
   add(make_service_account(storage, registry));
