@@ -105,7 +105,7 @@ Task<bool> PodWorker::launch(const Container& container, const PulledImage& imag
         field_path(container));
   state.attempt = attempt;
   state.definition = definition_of(container);
-  save();
+  co_await save();
   std::string id = request->config.id;
   request->priority = context_.view().spec().priority;
   auto started = co_await services_.runtime.start(std::move(*request));
@@ -197,7 +197,8 @@ Task<void> PodWorker::watch_run(Container container, std::shared_ptr<Run> run, b
     how.exit_code = 137;
     how.finished_at = services_.clock.wall();
   }
-  end_run(container, run, how);
+  end_run(container, run, how,
+          co_await termination_message(container, run->attempt, how.exit_code));
   run->progress.notify();
   int old_attempt = run->attempt;
   co_await remove_run(container.name, old_attempt,
@@ -206,7 +207,7 @@ Task<void> PodWorker::watch_run(Container container, std::shared_ptr<Run> run, b
 }
 
 void PodWorker::end_run(const Container& container, const std::shared_ptr<Run>& run,
-                        const shim::Exit& exit) {
+                        const shim::Exit& exit, std::string message) {
   ContainerRecord& state = record_.container(container.name);
   Termination end;
   end.exit_code = exit.exit_code;
@@ -218,7 +219,7 @@ void PodWorker::end_run(const Container& container, const std::shared_ptr<Run>& 
                : exit.oom_kills > 0 && exit.exit_code != 0 ? "OOMKilled"
                : exit.exit_code == 0                       ? "Completed"
                                                            : "Error";
-  end.message = termination_message(container, run->attempt, exit.exit_code);
+  end.message = std::move(message);
   state.previous = std::exchange(state.last, std::move(end));
   state.state = State::kExited;
   state.ready = false;
@@ -241,19 +242,23 @@ void PodWorker::end_run(const Container& container, const std::shared_ptr<Run>& 
         field_path(container));
 }
 
-std::string PodWorker::termination_message(const Container& container, int attempt,
-                                           int exit_code) const {
-  auto text = os::read_file(services_.paths.termination_log(context_.uid, container.name, attempt),
-                            1u << 20);
-  std::string message = text ? *text : "";
-  if (message.size() > kMaxTerminationMessage) message.resize(kMaxTerminationMessage);
-  if (!message.empty() || !container.fallback_to_logs_on_error || exit_code == 0) return message;
-  auto log = os::read_file_tail(
-      services_.paths.log(context_.ns, context_.name, context_.uid, container.name, attempt), 8192);
-  if (!log) return message;
-  message = plain_log(*log);
-  if (message.size() > kMaxLogMessage) message = message.substr(message.size() - kMaxLogMessage);
-  return last_lines(std::move(message));
+Task<std::string> PodWorker::termination_message(const Container& container, int attempt,
+                                                 int exit_code) const {
+  const Paths& paths = services_.paths;
+  std::string file = paths.termination_log(context_.uid, container.name, attempt);
+  std::string log = paths.log(context_.ns, context_.name, context_.uid, container.name, attempt);
+  bool log_will_do = container.fallback_to_logs_on_error && exit_code != 0;
+  co_return co_await call_on(services_.executors.blocking(), [&] {
+    auto text = os::read_file(file, 1u << 20);
+    std::string message = text ? *text : "";
+    if (message.size() > kMaxTerminationMessage) message.resize(kMaxTerminationMessage);
+    if (!message.empty() || !log_will_do) return message;
+    auto tail = os::read_file_tail(log, 8192);
+    if (!tail) return message;
+    message = plain_log(*tail);
+    if (message.size() > kMaxLogMessage) message = message.substr(message.size() - kMaxLogMessage);
+    return last_lines(std::move(message));
+  });
 }
 
 // Frees what a run held; its log stays until the run after next.

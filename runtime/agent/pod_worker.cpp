@@ -36,6 +36,7 @@ PodWorker::PodWorker(WorkerServices& services, ObjectPtr pod, PodRecord record, 
       gone_(services.executors.control()),
       first_report_(services.executors.control()),
       ending_(services.executors.control()),
+      save_ended_(services.executors.control()),
       scope_(services.executors.control()) {
   context_.ns = pod->ns();
   context_.name = pod->name();
@@ -99,7 +100,7 @@ Task<void> PodWorker::detach() {
   for (auto& [name, run] : runs_) {
     if (run->prober) co_await run->prober->stop();
   }
-  save();
+  co_await save();
 }
 
 std::shared_ptr<shim::Container> PodWorker::running(const std::string& container) const {
@@ -124,22 +125,26 @@ std::string PodWorker::field_path(const Container& container) const {
   return fmt::format("spec.{}{{{}}}", list, container.name);
 }
 
-void PodWorker::save() {
-  if (gone()) return;
+Task<void> PodWorker::save() {
+  while (saving_) co_await save_ended_.wait();
+  if (gone() || forgetting_) co_return;
   std::string text = to_checkpoint(record_, context_.ns, context_.name, context_.uid).dump();
-  if (text == saved_) return;
-  auto made = os::make_dirs(services_.paths.pod(context_.uid), 0750);
+  if (text == saved_) co_return;
+  saving_ = true;
   // Not synced: a checkpoint is for a restart of the daemon. After a power loss nothing runs
   // anyway.
-  auto written =
-      made ? os::write_file_atomic(services_.paths.checkpoint(context_.uid), text, 0600, false)
-           : made;
-  if (!written) {
+  auto written = co_await call_on(services_.executors.blocking(), [&]() -> Result<> {
+    MOTH_TRY(os::make_dirs(services_.paths.pod(context_.uid), 0750));
+    return os::write_file_atomic(services_.paths.checkpoint(context_.uid), text, 0600, false);
+  });
+  saving_ = false;
+  save_ended_.notify();
+  if (written) {
+    saved_ = std::move(text);
+  } else {
     log::error("pod checkpoint not written", log::field("pod", context_.key()),
                log::field("error", written.error().message));
-    return;
   }
-  saved_ = std::move(text);
 }
 
 Task<void> PodWorker::run() {
@@ -164,7 +169,7 @@ Task<void> PodWorker::run() {
       refreshing_ = true;
       scope_.spawn("pod resources refresh", refresh_resources());
     }
-    save();
+    co_await save();
     co_await report();
     if (!first_report_done_) {
       first_report_done_ = true;
@@ -341,6 +346,7 @@ Task<void> PodWorker::finish() {
 
 Task<void> PodWorker::forget() {
   if (std::exchange(forgetting_, true)) co_return;
+  while (saving_) co_await save_ended_.wait();
   std::string pod = services_.paths.pod(context_.uid);
   std::string logs = services_.paths.pod_logs(context_.ns, context_.name, context_.uid);
   co_await services_.runtime.removed();

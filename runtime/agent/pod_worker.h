@@ -90,7 +90,7 @@ class PodWorker {
                  bool adopted);
   Task<void> watch_run(resources::Container container, std::shared_ptr<Run> run, bool adopted);
   void end_run(const resources::Container& container, const std::shared_ptr<Run>& run,
-               const shim::Exit& exit);
+               const shim::Exit& exit, std::string message);
   Task<void> remove_run(std::string container, int attempt, std::string id);
   Task<void> kill_container(std::string container, std::chrono::seconds grace, std::string message);
   Task<void> ending();
@@ -106,9 +106,10 @@ class PodWorker {
   Task<void> announce_backoff(std::string container, std::string reason, std::string message);
   const resources::Container* find_container(const std::string& name) const;
   std::string field_path(const resources::Container& container) const;
-  std::string termination_message(const resources::Container& container, int attempt,
-                                  int exit_code) const;
-  void save();
+  Task<std::string> termination_message(const resources::Container& container, int attempt,
+                                        int exit_code) const;
+  // Completes when the record, as it is at the call or later, is on disk as the checkpoint.
+  Task<void> save();
   void changed() { changed_.notify(); }
   void event(client::EventType type, std::string_view reason, std::string message,
              std::string_view path = "");
@@ -121,12 +122,13 @@ class PodWorker {
   bool detached_ = false;
   bool finishing_ = false, forgetting_ = false;
   std::string saved_;     // the last checkpoint
+  bool saving_ = false;   // one write at a time, so that the last one wins
   std::string reported_;  // the last status that was written
   std::map<std::string, std::shared_ptr<Run>> runs_;
   std::string refreshed_for_;  // resourceVersion that update() of the resources has seen
   bool refresh_wanted_ = false, refreshing_ = false;
   bool first_report_done_ = false;
-  Notifier changed_, gone_, first_report_, ending_;
+  Notifier changed_, gone_, first_report_, ending_, save_ended_;
   TaskScope scope_;
 };
 
