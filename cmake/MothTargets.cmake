@@ -13,6 +13,9 @@ endif()
 function(moth_use_precompiled name)
   if(MOTH_PCH AND NOT name STREQUAL moth_base)
     target_precompile_headers(${name} REUSE_FROM moth_precompiled)
+    # What is precompiled with -fPIC is refused where -fPIE is told, as it is for programs.
+    set_target_properties(${name} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+    target_compile_options(${name} PRIVATE -fPIC)
   endif()
 endfunction()
 

@@ -19,7 +19,13 @@
 #include "api/server/admission/builtin.h"
 #include "api/server/admission/service_allocator.h"
 #include "api/server/api_server.h"
+#include "api/server/auth/bootstrap_policy.h"
+#include "api/server/auth/certificate_admission.h"
+#include "api/server/auth/rbac_admission.h"
+#include "api/server/auth/rbac_index.h"
 #include "api/server/pipeline.h"
+#include "api/server/reviews.h"
+#include "daemon/pki/certificates.h"
 #include "daemon/store/memory_backend.h"
 #include "daemon/store/store.h"
 
@@ -48,6 +54,8 @@ struct LabOptions {
   std::size_t max_list_snapshots = 64;
   std::size_t ring_events = 16384;
   client::NodeApi* node = nullptr;
+  // Roles and bindings count, tokens of service accounts are issued and known, reviews answered.
+  bool secured = false;
 };
 
 class ServerLab {
@@ -151,11 +159,14 @@ class ServerLab {
   std::string token = "admin-token";
   std::string base;
   std::uint16_t port = 0;
+  FakeClock clock;  // outlives the executors, whose end destroys those that still sleep
   Executors executors{2};
-  FakeClock clock;
   std::unique_ptr<resources::Registry> registry;
   std::unique_ptr<store::Store> store;
   std::unique_ptr<Pipeline> pipeline;
+  std::shared_ptr<Authorizer> authorizer = std::make_shared<Authorizer>();
+  std::shared_ptr<ServiceAccountTokens> tokens;
+  std::unique_ptr<rbac::RbacIndex> index;
   std::unique_ptr<ApiServer> api;
   std::unique_ptr<http::Server> http;
   std::optional<http::Client> http_client;
@@ -183,6 +194,13 @@ class ServerLab {
     options.backend = std::make_unique<store::MemoryBackend>(std::make_shared<store::MemoryDisk>());
     MOTH_CO_ASSIGN(store, co_await store::Store::open(std::move(options)));
     AdmissionOptions steps;
+    if (wishes.secured) {
+      admission.push_back(make_rbac_escalation_check(authorizer));
+      admission.push_back(make_certificate_admission(
+          authorizer, [](const std::string&) -> Result<std::vector<std::string>> {
+            return std::vector<std::string>{};
+          }));
+    }
     MOTH_CO_ASSIGN(auto services,
                    make_service_allocator(*store, *registry, {"10.96.0.0/24", 30000, 30009}));
     steps.more.push_back(std::move(services));
@@ -192,6 +210,7 @@ class ServerLab {
         *registry, *store, clock, [counter] { return *counter += 0x9e3779b97f4a7c15ull; },
         std::move(admission));
     ApiServerOptions api_options;
+    api_options.authorizer = authorizer;
     api_options.version = "v1.36.0+test";
     api_options.authenticator = Authenticator(
         {{"admin-token", {"admin", "1", {"system:masters"}}}, {"user-token", {"jo", "2", {}}}});
@@ -199,6 +218,11 @@ class ServerLab {
     api_options.readiness.push_back({"start", [this] { return unready; }});
     api_options.metrics = [] { return std::string("moth_up 1\n"); };
     api_options.max_list_snapshots = wishes.max_list_snapshots;
+    if (wishes.secured) {
+      MOTH_CO_TRY(secure(api_options.authenticator));
+      api_options.tokens = tokens;
+      api_options.server_url = "https://lab";
+    }
     api = std::make_unique<ApiServer>(executors, *pipeline, wishes.node, std::move(api_options));
     http = std::make_unique<http::Server>(
         executors.io(), [this](http::Exchange& exchange) { return api->handle(exchange); });
@@ -206,6 +230,30 @@ class ServerLab {
     base = fmt::format("http://127.0.0.1:{}", port);
     http->start();
     co_return Result<>{};
+  }
+  // Over the default roles and bindings, as a daemon has them after its start.
+  Result<> secure(const Authenticator& authenticator) {
+    BootstrapPolicy policy = bootstrap_policy();
+    auto put = [&](const char* resource, std::vector<Json>& objects) -> Result<> {
+      const auto& def = *registry->find("rbac.authorization.k8s.io", "v1", resource);
+      for (Json& object : objects)
+        MOTH_TRY(store->stage_create(def, std::move(object), def.durability));
+      return {};
+    };
+    MOTH_TRY(put("clusterroles", policy.cluster_roles));
+    MOTH_TRY(put("clusterrolebindings", policy.cluster_role_bindings));
+    index = std::make_unique<rbac::RbacIndex>(
+        *store, *registry, [this](std::shared_ptr<const rbac::RbacPolicy> state) {
+          authorizer->publish(std::move(state));
+        });
+    TokenOptions token_options;
+    MOTH_ASSIGN(std::string key, pki::make_signing_key(pki::SigningKeyType::kEcP256));
+    MOTH_ASSIGN(token_options.key, jwt::PrivateKey::parse(key));
+    tokens = std::make_shared<ServiceAccountTokens>(executors, clock, *store, *registry,
+                                                    seeded_random(7), std::move(token_options));
+    answer_reviews(*pipeline,
+                   {authorizer, std::make_shared<const Authenticator>(authenticator), tokens});
+    return {};
   }
   Task<void> stop() {
     co_await http->stop(std::chrono::milliseconds(100));
