@@ -44,6 +44,9 @@ void LogFilter::take_line(std::string_view line, std::string& out) {
   auto tag_end = stream_end == std::string_view::npos ? stream_end : line.find(' ', stream_end + 1);
   if (tag_end == std::string_view::npos) return;
   std::string_view time = line.substr(0, time_end);
+  std::string_view stream = line.substr(time_end + 1, stream_end - time_end - 1);
+  if (options_.stream == client::LogStream::kStdout && stream != "stdout") return;
+  if (options_.stream == client::LogStream::kStderr && stream != "stderr") return;
   bool partial = line.substr(stream_end + 1, tag_end - stream_end - 1).starts_with('P');
   std::string_view text = line.substr(tag_end + 1);
   if (!line_open_) {
@@ -71,25 +74,61 @@ void LogFilter::take_line(std::string_view line, std::string& out) {
   out += shown;
 }
 
-std::size_t tail_offset(std::string_view text, std::int64_t lines) {
-  if (lines <= 0) return text.size();
-  std::size_t end = text.size();
-  if (end > 0 && text[end - 1] == '\n') --end;
-  std::int64_t seen = 0;
-  std::size_t at = end;
+namespace {
+
+// Whether a CRI line ends a line of the program (tag F).
+bool is_full(std::string_view line) {
+  auto first = line.find(' ');
+  auto second = first == std::string_view::npos ? first : line.find(' ', first + 1);
+  return second != std::string_view::npos && line.size() > second + 1 && line[second + 1] == 'F';
+}
+
+}  // namespace
+
+Result<TailPosition> find_tail(const BlockReader& read, std::uint64_t size, std::int64_t lines) {
+  TailPosition found{size, 0};
+  if (lines <= 0) return found;
+  std::uint64_t at = size;  // everything from here on is known
+  std::string carry;        // from `at` on: the rest of a line whose beginning is before it
+  bool last_line = true;    // the end of the file may lack its newline
   while (at > 0) {
-    std::size_t line_start = text.rfind('\n', at - 1);
-    line_start = line_start == std::string_view::npos ? 0 : line_start + 1;
-    std::string_view line = text.substr(line_start, at - line_start);
-    auto first = line.find(' ');
-    auto second = first == std::string_view::npos ? first : line.find(' ', first + 1);
-    bool full =
-        second != std::string_view::npos && line.size() > second + 1 && line[second + 1] == 'F';
-    if (full && ++seen > lines) return at + 1;
-    if (line_start == 0) return 0;
-    at = line_start - 1;
+    auto step = static_cast<std::size_t>(std::min<std::uint64_t>(at, kPiece));
+    at -= step;
+    MOTH_ASSIGN(std::string text, read(at, step));
+    if (text.size() < step) return found;  // it was cut meanwhile
+    text += carry;
+    std::size_t end = text.size();
+    if (last_line && end > 0 && text[end - 1] == '\n') --end;
+    last_line = false;
+    for (;;) {
+      std::size_t newline = end == 0 ? std::string::npos : text.rfind('\n', end - 1);
+      if (newline == std::string::npos && at > 0) break;
+      std::size_t start = newline == std::string::npos ? 0 : newline + 1;
+      if (is_full(std::string_view(text).substr(start, end - start))) {
+        if (found.lines == lines) {
+          found.offset = std::min<std::uint64_t>(at + end + 1, size);
+          return found;
+        }
+        ++found.lines;
+      }
+      if (start == 0) {
+        found.offset = at;
+        return found;
+      }
+      end = newline;
+    }
+    carry = text.substr(0, end);
+    if (carry.size() > kMaxLine) carry.clear();  // no CRI line
   }
-  return 0;
+  found.offset = 0;
+  return found;
+}
+
+std::size_t tail_offset(std::string_view text, std::int64_t lines) {
+  auto read = [text](std::uint64_t offset, std::size_t size) -> Result<std::string> {
+    return std::string(text.substr(static_cast<std::size_t>(offset), size));
+  };
+  return static_cast<std::size_t>(find_tail(read, text.size(), lines)->offset);
 }
 
 namespace {
@@ -161,20 +200,23 @@ class FileLogReader final : public client::LogReader {
   Result<> seek_tail() {
     std::int64_t wanted = *options_.tail_lines;
     for (std::size_t i = files_.size(); i-- > 0;) {
+      int fd = files_[i].get();
       struct stat info {};
-      if (::fstat(files_[i].get(), &info) != 0)
-        return fail(Error::from_errno(errno, "stat " + source_.path));
-      std::string text(static_cast<std::size_t>(info.st_size), '\0');
-      ssize_t got = ::pread(files_[i].get(), text.data(), text.size(), 0);
-      text.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
-      std::size_t offset = tail_offset(text, wanted);
-      auto lines = std::count(text.begin() + static_cast<std::ptrdiff_t>(offset), text.end(), '\n');
-      if (offset > 0 || lines >= wanted) {
-        ::lseek(files_[i].get(), static_cast<off_t>(offset), SEEK_SET);
-        files_.erase(files_.begin(), files_.begin() + static_cast<std::ptrdiff_t>(i));
-        return {};
-      }
-      wanted -= lines;
+      if (::fstat(fd, &info) != 0) return fail(Error::from_errno(errno, "stat " + source_.path));
+      auto read = [&](std::uint64_t offset, std::size_t size) -> Result<std::string> {
+        std::string text(size, '\0');
+        ssize_t got = ::pread(fd, text.data(), size, static_cast<off_t>(offset));
+        if (got < 0) return fail(Error::from_errno(errno, "read " + source_.path));
+        text.resize(static_cast<std::size_t>(got));
+        return text;
+      };
+      MOTH_ASSIGN(TailPosition tail,
+                  find_tail(read, static_cast<std::uint64_t>(info.st_size), wanted));
+      wanted -= tail.lines;
+      if (tail.offset == 0 && wanted > 0) continue;
+      ::lseek(fd, static_cast<off_t>(tail.offset), SEEK_SET);
+      files_.erase(files_.begin(), files_.begin() + static_cast<std::ptrdiff_t>(i));
+      return {};
     }
     return {};
   }
@@ -201,17 +243,21 @@ class FileLogReader final : public client::LogReader {
     return true;
   }
 
-  // The file that is open was moved away and a new one took its place: that is next, after what
-  // was still written to the old one.
+  // The file that is open was moved away and others took its place, more than one when much is
+  // written: those come next, after what was still written to the old one.
   bool rotated() {
-    auto current = open_file(source_.path);
-    struct stat mine {
-    }, named{};
-    if (!current || ::fstat(files_.front().get(), &mine) != 0 ||
-        ::fstat(current->get(), &named) != 0 || mine.st_ino == named.st_ino)
-      return false;
-    files_.push_back(*std::move(current));
-    return true;
+    struct stat mine {};
+    if (::fstat(files_.front().get(), &mine) != 0) return false;
+    std::vector<os::UniqueFd> newer;
+    for (int i = 0; i <= kMaxRotated; ++i) {
+      auto fd = open_file(i == 0 ? source_.path : source_.path + "." + std::to_string(i));
+      struct stat named {};
+      if (!fd || ::fstat(fd->get(), &named) != 0) break;
+      if (named.st_ino == mine.st_ino) break;
+      newer.push_back(*std::move(fd));
+    }
+    for (auto it = newer.rbegin(); it != newer.rend(); ++it) files_.push_back(std::move(*it));
+    return !newer.empty();
   }
 
   Executors& executors_;

@@ -11,8 +11,8 @@
 
 namespace moth::agent {
 
-// Applies since, timestamps and the byte limit to CRI lines (`TIME STREAM F|P TEXT`). Partial lines
-// are joined. Pure state machine.
+// Applies stream, since, timestamps and the byte limit to CRI lines (`TIME STREAM F|P TEXT`).
+// Partial lines are joined. Pure state machine.
 class LogFilter {
  public:
   explicit LogFilter(const client::LogOptions& options);
@@ -31,8 +31,16 @@ class LogFilter {
   bool done_ = false;
 };
 
-// Offset of the line that begins the last `lines` whole lines of `text`. P pieces count with the F
-// that ends them.
+// Where the last `lines` whole lines of a file of `size` bytes begin, and how many there are from
+// there. P pieces count with the F that ends them. Reads backwards in blocks of 64 KiB: `read`
+// gives so many bytes from an offset.
+struct TailPosition {
+  std::uint64_t offset = 0;
+  std::int64_t lines = 0;
+};
+using BlockReader = std::function<Result<std::string>(std::uint64_t offset, std::size_t size)>;
+Result<TailPosition> find_tail(const BlockReader& read, std::uint64_t size, std::int64_t lines);
+// The same in a text: the offset alone.
 std::size_t tail_offset(std::string_view text, std::int64_t lines);
 
 struct LogSource {

@@ -1,12 +1,18 @@
 #include "runtime/agent/node_agent.h"
 
 #include <fmt/format.h>
+#include <sys/socket.h>
+
+#include <charconv>
 
 #include "api/base/await_on.h"
 #include "api/base/json.h"
+#include "api/http/dial.h"
 #include "api/machinery/time.h"
 #include "runtime/agent/log_reader.h"
 #include "runtime/images/bytes.h"
+#include "runtime/network/netns.h"
+#include "runtime/os/unique_fd.h"
 
 namespace moth::agent {
 namespace {
@@ -80,6 +86,94 @@ Error not_running(const Object& pod, const std::string& container) {
       fmt::format("container \"{}\" in pod \"{}\" is not running", container, pod.name()));
 }
 
+// The number of a run that ended, -1 when it has none.
+int attempt_of(const std::optional<Termination>& end) {
+  if (!end) return -1;
+  auto mark = end->container_id.rfind('_');
+  int number = -1;
+  const std::string& id = end->container_id;
+  if (mark != std::string::npos)
+    std::from_chars(id.data() + mark + 1, id.data() + id.size(), number);
+  return number;
+}
+
+// Why there is nothing to show of a container, in upstream's words.
+Error no_log(const ContainerRecord* record, const std::string& container, const std::string& pod) {
+  std::string why =
+      record && !record->waiting_reason.empty() ? record->waiting_reason : "ContainerCreating";
+  if (why == "ErrImagePull") why = "image can't be pulled";
+  if (why == "ImagePullBackOff") why = "trying and failing to pull image";
+  return Error::bad_request(
+      fmt::format("container \"{}\" in pod \"{}\" is waiting to start: {}", container, pod, why));
+}
+
+// The run whose log is meant. `previous` is the one that the status shows as the last state: of a
+// container that waits for its restart, the run that ended last.
+Result<int> logged_attempt(const ContainerRecord* record, bool previous,
+                           const std::string& container, const std::string& pod) {
+  bool shown_ended =
+      record && record->state == ContainerRecord::State::kExited && record->waiting_reason.empty();
+  if (previous) {
+    int number = record ? attempt_of(shown_ended ? record->previous : record->last) : -1;
+    if (number >= 0) return number;
+    return fail(Error::bad_request(fmt::format(
+        "previous terminated container \"{}\" in pod \"{}\" not found", container, pod)));
+  }
+  if (record && record->running()) return record->attempt;
+  int number = record ? attempt_of(record->last) : -1;
+  if (number < 0) return fail(no_log(record, container, pod));
+  return number;
+}
+
+// Sockets inside a network namespace; the second is -1 where there is no IPv6.
+struct LocalSockets {
+  os::UniqueFd v4, v6;
+};
+
+Result<LocalSockets> open_sockets(const std::string& netns) {
+  LocalSockets sockets;
+  auto open = [&sockets]() -> Result<> {
+    constexpr int kType = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
+    sockets.v4.reset(::socket(AF_INET, kType, 0));
+    if (!sockets.v4) return fail(Error::from_errno(errno, "socket"));
+    sockets.v6.reset(::socket(AF_INET6, kType, 0));
+    return {};
+  };
+  if (netns.empty()) {
+    MOTH_TRY(open());
+  } else {
+    MOTH_TRY(network::run_in_netns(netns, open));
+  }
+  return sockets;
+}
+
+// First over IPv4, then over IPv6: a server may listen in one family alone.
+Task<Result<http::RawStream>> dial_local(asio::any_io_executor io, LocalSockets sockets,
+                                         std::uint16_t port, std::string netns) {
+  constexpr std::chrono::seconds kPatience{30};
+  constexpr std::chrono::milliseconds kNoLimit{0};
+  auto dialed =
+      co_await http::dial_loopback(io, sockets.v4.release(), false, port, kPatience, kNoLimit);
+  if (dialed) co_return dialed;
+  auto words = [](std::string text, const char* network) {
+    return text.starts_with("dial tcp ") ? fmt::format("dial {} {}", network, text.substr(9))
+                                         : text;
+  };
+  std::string why = "IPv4: " + words(dialed.error().message, "tcp4");
+  if (sockets.v6) {
+    dialed =
+        co_await http::dial_loopback(io, sockets.v6.release(), true, port, kPatience, kNoLimit);
+    if (dialed) co_return dialed;
+    why += " IPv6 " + words(dialed.error().message, "tcp6");
+  }
+  std::string name = netns.substr(netns.rfind('/') + 1);
+  co_return fail(Error::of(
+      Reason::kServiceUnavailable,
+      fmt::format("failed to execute portforward in network namespace \"{}\": failed to connect to "
+                  "localhost:{} inside namespace \"{}\", {} ",
+                  netns, port, name, why)));
+}
+
 Json image_json(const images::Image& image) {
   return {{"id", image.id},
           {"names", image.names},
@@ -110,29 +204,9 @@ Task<Result<std::unique_ptr<client::LogReader>>> NodeAgent::logs(ObjectPtr pod,
                                                                  client::LogOptions options) {
   PodWorker* worker = pods_.find(pod->uid());
   const ContainerRecord* record = worker ? worker->record().find(options.container) : nullptr;
-  int attempt = record ? record->attempt : -1;
-  if (options.previous) {
-    // The run before the present one; of a container that waits for its restart, the last.
-    bool between = record && !record->running();
-    int previous =
-        between && record->state != ContainerRecord::State::kExited ? attempt : attempt - 1;
-    if (previous < 0) {
-      co_return fail(Error::bad_request(
-          fmt::format("previous terminated container \"{}\" in pod \"{}\" not found",
-                      options.container, pod->name())));
-    }
-    attempt = previous;
-    options.follow = false;
-  }
-  if (attempt < 0) {
-    std::string why =
-        record && !record->waiting_reason.empty() ? record->waiting_reason : "ContainerCreating";
-    bool image = why == "ErrImagePull" || why == "ImagePullBackOff";
-    std::string what = image ? "trying and failing to pull image" : why;
-    co_return fail(
-        Error::bad_request(fmt::format("container \"{}\" in pod \"{}\" is waiting to start: {}",
-                                       options.container, pod->name(), what)));
-  }
+  MOTH_CO_ASSIGN(int attempt,
+                 logged_attempt(record, options.previous, options.container, pod->name()));
+  if (options.previous) options.follow = false;
   LogSource source;
   source.path = paths_.log(pod->ns(), pod->name(), pod->uid(), options.container, attempt);
   source.run_dir = paths_.bundle(pod->uid(), options.container, attempt);
@@ -169,9 +243,22 @@ Task<Result<std::unique_ptr<client::ExecSession>>> NodeAgent::exec(ObjectPtr pod
   co_return std::make_unique<ShimSession>(executors_.control(), container, shared, shared);
 }
 
-Task<Result<http::RawStream>> NodeAgent::connect(ObjectPtr, int) {
-  co_return fail(Error::of(Reason::kMethodNotAllowed,
-                           "port-forward is not supported yet: use a Service of type NodePort"));
+Task<Result<http::RawStream>> NodeAgent::connect(ObjectPtr pod, int port) {
+  PodWorker* worker = pods_.find(pod->uid());
+  bool living = worker && worker->record().resources_ready &&
+                worker->record().stage != PodStage::kTerminated &&
+                worker->record().stage != PodStage::kGone;
+  if (!living) {
+    co_return fail(
+        Error::of(Reason::kServiceUnavailable,
+                  fmt::format("pod \"{}\" has no network: it is not running", pod->name())));
+  }
+  std::string netns = worker->context().netns_path;
+  auto sockets = co_await call_on(executors_.blocking(), [&] { return open_sockets(netns); });
+  if (!sockets) co_return fail(sockets.error());
+  co_return co_await await_on(executors_.io(),
+                              dial_local(executors_.io(), std::move(*sockets),
+                                         static_cast<std::uint16_t>(port), std::move(netns)));
 }
 
 std::vector<client::PodUsage> NodeAgent::pod_usage() {
