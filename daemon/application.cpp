@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <atomic>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/post.hpp>
@@ -25,12 +26,16 @@
 #include "api/server/admission/builtin.h"
 #include "api/server/admission/service_allocator.h"
 #include "api/server/api_server.h"
+#include "api/server/webhooks/webhooks.h"
 #include "daemon/bootstrap.h"
 #include "daemon/control_plane.h"
+#include "daemon/controllers/customresourcedefinition/customresourcedefinition_controller.h"
 #include "daemon/housekeeping.h"
 #include "daemon/local_client.h"
 #include "daemon/node_stack.h"
 #include "daemon/pki/pki.h"
+#include "daemon/rbac_bootstrap.h"
+#include "daemon/security.h"
 #include "daemon/store/store.h"
 
 namespace moth {
@@ -89,7 +94,10 @@ struct Application::Impl {
   Task<Result<>> start_pipeline();
   Task<Result<>> start_control_plane();
   Task<Result<>> start_api();
-  Task<Result<pki::Pki>> make_pki(pki::PkiOptions wanted);
+  Task<Result<>> start_security();
+  Task<Result<>> listen_for_pods(http::TlsContextPtr tls);
+  Result<pki::PkiOptions> pki_options() const;
+  Task<Result<pki::Pki>> make_pki();
 
   Config config;
   RealClock clock;
@@ -103,6 +111,9 @@ struct Application::Impl {
 
   std::unique_ptr<resources::Registry> registry;
   std::unique_ptr<store::Store> store;
+  pki::Pki pki;
+  std::unique_ptr<Security> security;  // null while workloads are stopped
+  std::unique_ptr<server::RemoteAdmission> webhooks;
   std::unique_ptr<server::Pipeline> pipeline;
   std::unique_ptr<LocalReader> reader;
   std::unique_ptr<LocalClient> client;
@@ -167,6 +178,7 @@ Task<Result<>> Application::Impl::start() {
   MOTH_CO_TRY(make_data_dir(config.data_dir));
   MOTH_CO_ASSIGN(registry, resources::make_registry());
   MOTH_CO_TRY(co_await start_pipeline());
+  if (!config.stop_workloads) MOTH_CO_TRY(co_await start_security());
   if (config.stop_workloads) {
     MOTH_CO_ASSIGN(node, make_node_stack(config, executors, clock, metrics));
     MOTH_CO_TRY(co_await node->start(*pipeline, *reader));
@@ -186,31 +198,52 @@ Task<Result<>> Application::Impl::start_pipeline() {
   options.metrics = &metrics;
   options.ring_bytes = kWatchRingBytes;
   MOTH_CO_ASSIGN(store, co_await store::Store::open(std::move(options)));
+  // Behind the store's lock: one daemon at a time touches the keys.
+  if (!config.stop_workloads) {
+    MOTH_CO_ASSIGN(pki, co_await make_pki());
+    security = std::make_unique<Security>(executors, clock, pki, config.cluster_domain);
+  }
 
   MOTH_CO_ASSIGN(auto ports, parse_port_range(config.node_port_range));
   server::ServiceAllocatorOptions allocator{config.service_cidr, ports.first, ports.second};
   server::AdmissionOptions admission_options;
   admission_options.disabled = config.disabled_admission_plugins;
   MOTH_CO_ASSIGN(auto services, server::make_service_allocator(*store, *registry, allocator));
+  if (security) admission_options.more = security->admission();
   admission_options.more.push_back(std::move(services));
   MOTH_CO_ASSIGN(auto admission, server::make_admission(*store, *registry, clock,
                                                         std::move(admission_options)));
   pipeline = std::make_unique<server::Pipeline>(*registry, *store, clock, system_random(),
                                                 std::move(admission));
+  auto enabled = [&](std::string_view name) {
+    const auto& off = config.disabled_admission_plugins;
+    return std::find(off.begin(), off.end(), name) == off.end();
+  };
+  server::WebhookOptions remote;
+  remote.mutating = enabled("MutatingAdmissionWebhook");
+  remote.validating = enabled("ValidatingAdmissionWebhook");
+  webhooks = server::make_webhooks(executors.control(), executors.io(), executors.blocking(),
+                                   *store, *registry, system_random(), remote);
+  pipeline->use_remote(*webhooks);
   reader = std::make_unique<LocalReader>(*registry, *store);
+  controllers::serve_definitions(*reader, *registry, store->revision());
   client = std::make_unique<LocalClient>(*pipeline, "system:moth");
 
   co_return Result<>{};
 }
 
-Task<Result<>> Application::Impl::start_control_plane() {
+Task<Result<>> Application::Impl::start_security() {
+  MOTH_CO_ASSIGN(server::Authenticator authenticator, make_authenticator(config));
+  MOTH_CO_TRY(security->connect(*pipeline, std::move(authenticator)));
   MOTH_CO_ASSIGN(std::string service_address, server::cidr_address(config.service_cidr, 1));
-  std::string reachable =
-      is_loopback(address.host) || address.host == "0.0.0.0" ? "" : address.host;
   MOTH_CO_TRY(co_await bootstrap_cluster(
-      *client, {service_address, reachable, address.port ? address.port : 6443}));
+      *client, {service_address, address.port ? address.port : 6443}));
+  co_return co_await bootstrap_rbac(executors.control(), *reader, *client);
+}
 
+Task<Result<>> Application::Impl::start_control_plane() {
   control_plane = std::make_unique<ControlPlane>(executors, clock, *pipeline, *reader);
+  control_plane->use_security(security->for_controllers());
   if (!config.without_node) {
     MOTH_CO_ASSIGN(node, make_node_stack(config, executors, clock, metrics));
     MOTH_CO_TRY(co_await node->start(*pipeline, *reader));
@@ -229,6 +262,9 @@ Task<Result<>> Application::Impl::start_api() {
   server::ApiServerOptions options;
   options.version = kKubernetesVersion;
   options.authenticator = std::move(authenticator);
+  options.authorizer = security->authorizer();
+  options.tokens = security->tokens();
+  options.server_url = fmt::format("https://{}:{}", address.host, address.port);
   options.liveness.push_back({"ping", [] { return std::string(); }});
   options.readiness = options.liveness;
   options.readiness.push_back(
@@ -239,18 +275,6 @@ Task<Result<>> Application::Impl::start_api() {
   api = std::make_unique<server::ApiServer>(executors, *pipeline, node ? node->api() : nullptr,
                                             std::move(options));
 
-  pki::PkiOptions wanted;
-  wanted.data_dir = config.data_dir;
-  wanted.cluster_domain = config.cluster_domain;
-  MOTH_CO_ASSIGN(std::string service_address, server::cidr_address(config.service_cidr, 1));
-  wanted.ip_addresses.push_back(service_address);
-  if (!is_loopback(address.host) && address.host != "0.0.0.0" && address.host != "::")
-    wanted.ip_addresses.push_back(address.host);
-  for (const std::string& name : config.advertise) {
-    bool is_address = check_ip(name).empty();
-    (is_address ? wanted.ip_addresses : wanted.dns_names).push_back(name);
-  }
-  MOTH_CO_ASSIGN(pki::Pki pki, co_await make_pki(wanted));
   http::ServerTlsConfig tls;
   tls.certificate_pem = pki.server.certificate_pem;
   tls.key_pem = pki.server.key_pem;
@@ -265,17 +289,56 @@ Task<Result<>> Application::Impl::start_api() {
   if (address.port == 0) {
     // Only now is the port known that the kubeconfig must name.
     address.port = *port;
-    MOTH_CO_TRY(co_await make_pki(wanted));
+    MOTH_CO_TRY(co_await make_pki());
   }
+  MOTH_CO_TRY(co_await listen_for_pods(context));
   http->start();
   co_return Result<>{};
 }
 
-Task<Result<pki::Pki>> Application::Impl::make_pki(pki::PkiOptions wanted) {
+// Pods reach the API under the address of the Service kubernetes, whose endpoint is one of the
+// machine's addresses. An API that listens on loopback alone listens on the instance's own address
+// besides, which is only known on this machine.
+Task<Result<>> Application::Impl::listen_for_pods(http::TlsContextPtr tls) {
+  std::string reachable = address.host;
+  const bool everywhere = address.host == "0.0.0.0" || address.host == "::";
+  if (is_loopback(address.host)) {
+    reachable = node ? node->inner_address() : "";
+    if (node) {
+      auto port = http->listen_tcp(reachable, address.port, std::move(tls), "pods");
+      if (!port) {
+        co_return fail(port.error().with_context(
+            fmt::format("listen for pods on {}:{}", reachable, address.port)));
+      }
+    }
+  } else if (everywhere) {
+    reachable = node ? node->host_address() : "";
+  }
+  if (reachable.empty() || is_loopback(reachable)) co_return Result<>{};
+  co_return co_await publish_api_endpoint(*client, reachable, address.port);
+}
+
+Result<pki::PkiOptions> Application::Impl::pki_options() const {
+  pki::PkiOptions wanted;
+  wanted.data_dir = config.data_dir;
+  wanted.cluster_domain = config.cluster_domain;
+  MOTH_ASSIGN(std::string service_address, server::cidr_address(config.service_cidr, 1));
+  wanted.ip_addresses.push_back(service_address);
+  if (!is_loopback(address.host) && address.host != "0.0.0.0" && address.host != "::")
+    wanted.ip_addresses.push_back(address.host);
+  for (const std::string& name : config.advertise) {
+    bool is_address = check_ip(name).empty();
+    (is_address ? wanted.ip_addresses : wanted.dns_names).push_back(name);
+  }
   std::string host = address.host == "0.0.0.0" ? "127.0.0.1"
                      : address.host == "::"    ? "[::1]"
                                                : address.host;
   wanted.server_url = fmt::format("https://{}:{}", host, address.port);
+  return wanted;
+}
+
+Task<Result<pki::Pki>> Application::Impl::make_pki() {
+  MOTH_CO_ASSIGN(const pki::PkiOptions wanted, pki_options());
   co_return co_await call_on(executors.blocking(),
                              [&] { return pki::ensure_pki(wanted, clock.wall()); });
 }
