@@ -194,6 +194,15 @@ Outcome<client::ExecEnd> Api::exec(RestRequest request, ExecOptions options) {
       on_resize();
     });
   };
+  constexpr std::size_t kMaxWaiting = 256 * 1024;
+  bool source_ended = false;
+  auto feed = [&] {
+    while (!source_ended && input->waiting() < kMaxWaiting) {
+      std::string piece = options.source();
+      source_ended = piece.empty();
+      source_ended ? input->finish() : input->push(piece);
+    }
+  };
   auto connected = [&] {
     if (options.tty) {
       raw.emplace();
@@ -201,19 +210,44 @@ Outcome<client::ExecEnd> Api::exec(RestRequest request, ExecOptions options) {
       resized.add(SIGWINCH);
       on_resize();
     }
-    if (options.stdin_open) keyboard.emplace(loop_->io.get_executor(), input);
+    if (options.source)
+      feed();
+    else if (options.stdin_open)
+      keyboard.emplace(loop_->io.get_executor(), input);
   };
   client::ExecOutput output;
   output.out = options.out;
   output.err = options.err;
   output.drained = [&] {
     if (keyboard) keyboard->drained();
+    if (options.source) feed();
   };
   auto result = loop_->run(
       exec_task(loop_->rest.get(), std::move(request), input, std::move(output), connected));
   resized.cancel();
   loop_->io.poll();  // the cancelled wait refers to this frame
   return to_outcome(std::move(result));
+}
+
+namespace {
+
+Task<bool> run_whole(Task<void> task) {
+  co_await std::move(task);
+  co_return true;
+}
+
+}  // namespace
+
+client::RestClient& Api::rest() {
+  return *loop_->rest;
+}
+
+asio::any_io_executor Api::executor() {
+  return loop_->io.get_executor();
+}
+
+bool Api::run(Task<void> task) {
+  return loop_->run(run_whole(std::move(task))).has_value();
 }
 
 void Api::sleep(std::chrono::milliseconds duration) {
@@ -303,10 +337,10 @@ Outcome<Json> Api::patch(const ApiResource& resource, std::string_view ns, std::
 }
 
 Outcome<Json> Api::replace(const ApiResource& resource, std::string_view ns, std::string_view name,
-                           const Json& object, QueryList query) {
+                           const Json& object, QueryList query, std::string_view subresource) {
   RestRequest request;
   request.method = "PUT";
-  request.path = resource.path(ns, name);
+  request.path = resource.path(ns, name, subresource);
   request.query = std::move(query);
   request.content_type = "application/json";
   request.body = object.dump();

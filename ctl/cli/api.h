@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "api/base/json.h"
+#include "api/base/task.h"
 #include "api/client/http/exec_stream.h"
 #include "api/client/http/rest_client.h"
 #include "api/client/http/rest_mapper.h"
@@ -31,6 +32,8 @@ struct ExecOptions {
   bool stdin_open = false;
   bool tty = false;  // the terminal is in raw mode for the time of the session
   std::function<void(std::string_view)> out, err;
+  // Instead of the keyboard: the next piece of stdin, empty at its end. Asked when there is room.
+  std::function<std::string()> source;
 };
 
 class Api {
@@ -57,6 +60,12 @@ class Api {
   Outcome<client::ExecEnd> exec(RestRequest request, ExecOptions options);
   void sleep(std::chrono::milliseconds duration);
 
+  // For what runs several things at once: the client, its executor, and a task driven to its end
+  // (false: it was cut off by an exception).
+  client::RestClient& rest();
+  asio::any_io_executor executor();
+  bool run(Task<void> task);
+
   // Discovery, asked for once.
   Outcome<const client::RestMapper*> mapper();
   // A resource by what somebody typed; `the server doesn't have a resource type "x"`.
@@ -73,7 +82,8 @@ class Api {
                       client::PatchType type, const Json& patch, QueryList query = {},
                       std::string_view subresource = "");
   Outcome<Json> replace(const ApiResource& resource, std::string_view ns, std::string_view name,
-                        const Json& object, QueryList query = {});
+                        const Json& object, QueryList query = {},
+                        std::string_view subresource = "");
   // The terminating object, or a Status with the uid in its details.
   Outcome<Json> remove(const ApiResource& resource, std::string_view ns, std::string_view name,
                        const Json& options);

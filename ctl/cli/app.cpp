@@ -1,8 +1,10 @@
 #include <fmt/format.h>
 
+#include <cstdlib>
 #include <iostream>
 
 #include "ctl/cli/context.h"
+#include "ctl/cli/plugins.h"
 
 namespace moth::ctl {
 namespace {
@@ -60,6 +62,38 @@ int refuse_unknown(const Found& found, Streams& streams) {
   return 1;
 }
 
+// A word that is no command may be a plugin on the PATH; also `moth create WORD`.
+std::optional<int> try_plugin(const Found& found, const std::vector<std::string>& args,
+                              Streams& streams) {
+  const char* path = std::getenv("PATH");
+  if (!path || args.empty() || args[0].starts_with('-')) return std::nullopt;
+  auto call = find_plugin(args, path);
+  if (!call) return std::nullopt;
+  // Only when the plugin's name is longer than the command's.
+  std::size_t used = args.size() - call->arguments.size();
+  if (used < found.path.size()) return std::nullopt;
+  streams.out.flush();
+  streams.err << failure_text(run_plugin(*call, daemon_kubeconfig()), "");
+  return 1;
+}
+
+int run(const Command& command, Context& context, const Arguments& arguments) {
+  auto code = command.run(context, arguments);
+  if (!code) {
+    int exit_code = code.error().exit_code;
+    if (!code.error().error.message.empty()) context.report(code.error());
+    context.flush();
+    return exit_code;
+  }
+  context.flush();
+  if (*code == 0 && context.warnings() > 0 && arguments.flag("warnings-as-errors")) {
+    context.warn("error: {} warning{} received", context.warnings(),
+                 context.warnings() == 1 ? "" : "s");
+    return 1;
+  }
+  return *code;
+}
+
 }  // namespace
 
 int run_command_line(const Command& root, const std::vector<std::string>& args, Streams streams) {
@@ -68,6 +102,11 @@ int run_command_line(const Command& root, const std::vector<std::string>& args, 
     found = find_command(root, {found.rest.begin() + 1, found.rest.end()}, global_flags());
     streams.out << help_text(found.path, global_flags());
     return 0;
+  }
+  bool create = found.path.size() == 2 && found.path[1]->name == "create" && args.size() > 1 &&
+                !args[1].starts_with('-');
+  if (!found.unknown.empty() || create) {
+    if (auto code = try_plugin(found, args, streams)) return *code;
   }
   if (!found.unknown.empty()) return refuse_unknown(found, streams);
   const Command& command = *found.path.back();
@@ -82,16 +121,8 @@ int run_command_line(const Command& root, const std::vector<std::string>& args, 
                                path_text(found.path));
     return 1;
   }
-  Context context(streams, root, *arguments);
-  auto code = command.run(context, *arguments);
-  if (!code) {
-    int exit_code = code.error().exit_code;
-    if (!code.error().error.message.empty()) context.report(code.error());
-    context.flush();
-    return exit_code;
-  }
-  context.flush();
-  return *code;
+  Context context(streams, root, *arguments, path_text(found.path));
+  return run(command, context, *arguments);
 }
 
 }  // namespace moth::ctl

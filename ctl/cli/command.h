@@ -38,7 +38,17 @@ struct FlagSpec {
 };
 
 // What completion offers for the words of a command.
-enum class Words { kNone, kResources, kPods, kResourceNames, kFiles, kNodes, kContexts };
+enum class Words {
+  kNone,
+  kResources,
+  kPods,
+  kResourceNames,
+  kFiles,
+  kNodes,
+  kContexts,
+  kClusters,
+  kUsers
+};
 
 struct Command {
   std::string_view name;
@@ -95,6 +105,7 @@ Found find_command(const Command& root, const std::vector<std::string>& args,
                    const std::vector<FlagSpec>& globals);
 
 // Help texts.
+std::string flags_text(const std::vector<FlagSpec>& flags);
 std::string overview_text(const Command& root);
 std::string help_text(const std::vector<const Command*>& path,
                       const std::vector<FlagSpec>& globals);

@@ -30,6 +30,19 @@ KubeOverrides overrides_of(const Arguments& arguments) {
   return overrides;
 }
 
+using ExtraList = std::vector<std::pair<std::string, std::string>>;
+
+Outcome<ExtraList> extra_of(const Arguments& arguments) {
+  ExtraList extra;
+  for (const std::string& text : arguments.texts("as-user-extra")) {
+    auto equals = text.find('=');
+    if (equals == std::string::npos || equals == 0)
+      return refuse(fmt::format("--as-user-extra \"{}\": KEY=VALUE is expected", text));
+    extra.emplace_back(text.substr(0, equals), text.substr(equals + 1));
+  }
+  return extra;
+}
+
 }  // namespace
 
 const std::vector<FlagSpec>& global_flags() {
@@ -37,19 +50,30 @@ const std::vector<FlagSpec>& global_flags() {
       {"as", 0, FlagKind::kText, "", "Username to impersonate for the operation."},
       {"as-group", 0, FlagKind::kTexts, "", "Group to impersonate; may be given several times."},
       {"as-uid", 0, FlagKind::kText, "", "UID to impersonate for the operation."},
+      {"as-user-extra", 0, FlagKind::kTexts, "",
+       "Extra of the user to impersonate, KEY=VALUE; may be given several times."},
+      {"cache-dir", 0, FlagKind::kText, "", "Taken for compatibility: nothing is cached."},
       {"certificate-authority", 0, FlagKind::kText, "",
        "Path to a certificate of the authority that signed the server's."},
       {"client-certificate", 0, FlagKind::kText, "", "Path to a client certificate."},
       {"client-key", 0, FlagKind::kText, "", "Path to the client certificate's key."},
       {"cluster", 0, FlagKind::kText, "", "Name of the kubeconfig's cluster to use."},
       {"context", 0, FlagKind::kText, "", "Name of the kubeconfig's context to use."},
+      {"disable-compression", 0, FlagKind::kBool, "",
+       "Taken for compatibility: answers are not compressed."},
       {"help", 'h', FlagKind::kBool, "", "Help for the command.", "", true},
       {"insecure-skip-tls-verify", 0, FlagKind::kBool, "",
        "Do not check the server's certificate. This makes the connection insecure."},
       {"kubeconfig", 0, FlagKind::kText, "",
        "Path to the kubeconfig file. Without it: $KUBECONFIG, then "
        "/var/lib/moth/admin.kubeconfig, then ~/.kube/config."},
+      {"kuberc", 0, FlagKind::kText, "", "Taken for compatibility: no kuberc file is read."},
+      {"log-flush-frequency", 0, FlagKind::kText, "", "Taken for compatibility."},
+      {"match-server-version", 0, FlagKind::kBool, "", "Taken for compatibility."},
       {"namespace", 'n', FlagKind::kText, "", "The namespace of this request."},
+      {"password", 0, FlagKind::kText, "", "Password for basic authentication."},
+      {"profile", 0, FlagKind::kText, "none", "Taken for compatibility."},
+      {"profile-output", 0, FlagKind::kText, "profile.pprof", "Taken for compatibility."},
       {"request-timeout", 0, FlagKind::kDuration, "0",
        "How long to wait for one answer of the server (1s, 2m, 3h). Zero: for ever."},
       {"server", 's', FlagKind::kText, "", "Address and port of the API server."},
@@ -57,13 +81,17 @@ const std::vector<FlagSpec>& global_flags() {
        "Name in the server's certificate, when it is not the host's."},
       {"token", 0, FlagKind::kText, "", "Bearer token for authentication."},
       {"user", 0, FlagKind::kText, "", "Name of the kubeconfig's user to use."},
+      {"username", 0, FlagKind::kText, "", "User name for basic authentication."},
       {"v", 'v', FlagKind::kInteger, "0", "From 6 on: show the requests; from 8 on: their bodies."},
+      {"vmodule", 0, FlagKind::kText, "", "Taken for compatibility."},
+      {"warnings-as-errors", 0, FlagKind::kBool, "",
+       "Treat warnings of the server as errors: the exit code is not 0."},
   };
   return flags;
 }
 
-Context::Context(Streams streams, const Command& root, const Arguments& arguments)
-    : streams_(streams), root_(root), arguments_(arguments) {}
+Context::Context(Streams streams, const Command& root, const Arguments& arguments, std::string path)
+    : streams_(streams), root_(root), arguments_(arguments), path_(std::move(path)) {}
 Context::~Context() = default;
 
 void Context::write_out(std::string_view text) {
@@ -89,11 +117,21 @@ void Context::report(const Failure& failure) {
   write_err(failure_message(failure));
 }
 
+tl::unexpected<Failure> Context::usage_error(std::string_view message) const {
+  return refuse(fmt::format("{}\nSee '{} -h' for help and examples", message, path_));
+}
+
+std::string daemon_kubeconfig() {
+  const char* environment = std::getenv("KUBECONFIG");
+  bool named = environment && *environment;
+  return !named && ::access(kDaemonKubeconfig, R_OK) == 0 ? kDaemonKubeconfig : "";
+}
+
 std::vector<std::string> Context::kubeconfig_files() const {
   const std::string& given = arguments_.text("kubeconfig");
-  const char* environment = std::getenv("KUBECONFIG");
-  if (given.empty() && (!environment || !*environment) && ::access(kDaemonKubeconfig, R_OK) == 0)
-    return {kDaemonKubeconfig};
+  if (given.empty()) {
+    if (std::string own = daemon_kubeconfig(); !own.empty()) return {own};
+  }
   return kubeconfig_paths(given);
 }
 
@@ -118,12 +156,22 @@ Outcome<Api*> Context::api() {
     endpoint.impersonate = arguments_.text("as");
     endpoint.impersonate_uid = arguments_.text("as-uid");
     endpoint.impersonate_groups = arguments_.texts("as-group");
+    MOTH_ASSIGN(endpoint.impersonate_extra, extra_of(arguments_));
+  }
+  if (arguments_.given("username")) {
+    endpoint.username = arguments_.text("username");
+    endpoint.password = arguments_.text("password");
+    endpoint.token.clear();
+    endpoint.token_file.clear();
   }
   server_ = endpoint.server;
   client::RestOptions options;
   options.user_agent = fmt::format("moth/{} (linux) kubectl-compatible", kVersion);
   options.request_timeout = arguments_.duration("request-timeout");
-  options.warn = [this](const std::string& text) { warn("Warning: {}", text); };
+  options.warn = [this](const std::string& text) {
+    ++warnings_;
+    warn("Warning: {}", text);
+  };
   auto level = arguments_.integer("v");
   if (level >= 6) {
     options.trace = [this, level](const std::string& line) {

@@ -27,7 +27,8 @@ const std::vector<FlagSpec>& global_flags();
 
 class Context {
  public:
-  Context(Streams streams, const Command& root, const Arguments& arguments);
+  // `path` is how the command is called ("moth create role"), for its own messages.
+  Context(Streams streams, const Command& root, const Arguments& arguments, std::string path = "");
   ~Context();
 
   template <class... T>
@@ -64,15 +65,25 @@ class Context {
 
   const Arguments& arguments() const { return arguments_; }
   const Command& root() const { return root_; }
+  const std::string& path() const { return path_; }
+  // Warnings that the server sent.
+  int warnings() const { return warnings_; }
+  // `message` and where the command's usage is explained.
+  tl::unexpected<Failure> usage_error(std::string_view message) const;
 
  private:
   Streams streams_;
   const Command& root_;
   const Arguments& arguments_;
   std::unique_ptr<Api> api_;
+  std::string path_;
   std::string server_;
+  int warnings_ = 0;
   bool reported_ = false;
 };
+
+// The daemon's own kubeconfig when nothing names another one and it may be read, else "".
+std::string daemon_kubeconfig();
 
 // Runs a whole command line (without the program's name) and returns the exit code.
 int run_command_line(const Command& root, const std::vector<std::string>& args, Streams streams);

@@ -43,6 +43,8 @@ std::string indented(std::string_view text, std::string_view indent) {
   return out;
 }
 
+}  // namespace
+
 std::string flags_text(const std::vector<FlagSpec>& flags) {
   std::vector<FlagSpec> sorted = flags;
   std::sort(sorted.begin(), sorted.end(),
@@ -57,8 +59,6 @@ std::string flags_text(const std::vector<FlagSpec>& flags) {
   }
   return text;
 }
-
-}  // namespace
 
 std::string overview_text(const Command& root) {
   std::string text = std::string(root.details) + "\n";

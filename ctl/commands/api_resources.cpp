@@ -84,6 +84,7 @@ Command api_resources_command() {
                 {"namespaced", 0, FlagKind::kBool, "", "Only namespaced ones; =false: the others."},
                 {"no-headers", 0, FlagKind::kBool, "", "Do not print headers."},
                 {"output", 'o', FlagKind::kText, "", "wide or name."},
+                {"show-managed-fields", 0, FlagKind::kBool, "", "Taken for compatibility."},
                 {"sort-by", 0, FlagKind::kText, "", "name or kind."},
                 {"verbs", 0, FlagKind::kList, "", "Only with these verbs."}},
       .run = run_api_resources};

@@ -1,9 +1,9 @@
 #include <fmt/format.h>
 
-#include "api/machinery/patch_three_way.h"
 #include "api/machinery/selectors.h"
-#include "api/schema/patch_schema.h"
 #include "ctl/commands/all.h"
+#include "ctl/commands/apply_job.h"
+#include "ctl/commands/three_way.h"
 #include "ctl/objects/last_applied.h"
 #include "ctl/objects/result_printer.h"
 #include "ctl/objects/selection.h"
@@ -14,15 +14,6 @@ namespace {
 constexpr int kMaxConflicts = 5;
 constexpr std::string_view kManager = "kubectl-client-side-apply";
 
-struct ApplyJob {
-  Context& context;
-  const Arguments& arguments;
-  Api& api;
-  DryRun dry_run;
-  ResultPrinter printer;
-  schema::PatchSchemas schemas;
-};
-
 QueryList write_query(const ApplyJob& job, std::string manager) {
   QueryList query;
   if (job.dry_run == DryRun::kServer) query.emplace_back("dryRun", "All");
@@ -31,18 +22,13 @@ QueryList write_query(const ApplyJob& job, std::string manager) {
   return query;
 }
 
-std::string manager_of(const ApplyJob& job, std::string_view fallback) {
-  return job.arguments.given("field-manager") ? job.arguments.text("field-manager")
-                                              : std::string(fallback);
-}
-
 Outcome<> create_object(ApplyJob& job, const ObjectInfo& info, const Json& modified) {
   if (job.dry_run == DryRun::kClient) {
     job.printer.print(modified, "created");
     return {};
   }
   auto created = job.api.create(*info.resource, info.ns, modified,
-                                write_query(job, manager_of(job, kManager)));
+                                write_query(job, manager_of(job.arguments, kManager)));
   if (!created) {
     Failure failure = created.error();
     if (failure.origin == Failure::Origin::kServer)
@@ -50,28 +36,8 @@ Outcome<> create_object(ApplyJob& job, const ObjectInfo& info, const Json& modif
     return fail(std::move(failure));
   }
   job.printer.print(*created, "created");
+  job.applied.push_back(*std::move(created));
   return {};
-}
-
-struct Patch {
-  Json body;
-  client::PatchType type = client::PatchType::kStrategic;
-};
-
-Outcome<Patch> make_patch(ApplyJob& job, const ObjectInfo& info, const Json& modified,
-                          const Json& live) {
-  Json original = last_applied(live);
-  const PatchSchema* schema = job.schemas.of(
-      schema::find_type(info.resource->group, info.resource->version, info.resource->kind));
-  Patch patch;
-  if (schema) {
-    MOTH_ASSIGN(patch.body, three_way_strategic_patch(original, modified, live, *schema,
-                                                      job.arguments.flag("overwrite")));
-  } else {
-    patch.type = client::PatchType::kMerge;
-    MOTH_ASSIGN(patch.body, three_way_merge_patch(original, modified, live));
-  }
-  return patch;
 }
 
 // --force: an object that cannot be changed is replaced.
@@ -84,7 +50,7 @@ Outcome<Json> recreate(ApplyJob& job, const ObjectInfo& info, const Json& modifi
                                     [](const Json* object) -> Outcome<bool> { return !object; }));
   (void)end;
   return job.api.create(*info.resource, info.ns, modified,
-                        write_query(job, manager_of(job, kManager)));
+                        write_query(job, manager_of(job.arguments, kManager)));
 }
 
 Outcome<> patch_object(ApplyJob& job, const ObjectInfo& info, const Json& modified, Json live) {
@@ -96,17 +62,20 @@ Outcome<> patch_object(ApplyJob& job, const ObjectInfo& info, const Json& modifi
         info.resource->plural, info.name, kLastApplied);
   }
   for (int attempt = 0;; ++attempt) {
-    MOTH_ASSIGN(Patch patch, make_patch(job, info, modified, live));
+    MOTH_ASSIGN(ApplyPatch patch, apply_patch(job.schemas, *info.resource, modified, live,
+                                              job.arguments.flag("overwrite")));
     if (patch.body.empty()) {
       job.printer.print(live, "unchanged");
+      job.applied.push_back(std::move(live));
       return {};
     }
     if (job.dry_run == DryRun::kClient) {
       job.printer.print(modified, "configured");
+      job.applied.push_back(std::move(live));
       return {};
     }
     auto changed = job.api.patch(*info.resource, info.ns, info.name, patch.type, patch.body,
-                                 write_query(job, manager_of(job, kManager)));
+                                 write_query(job, manager_of(job.arguments, kManager)));
     if (!changed && changed.error().is(Reason::kConflict) && attempt < kMaxConflicts) {
       MOTH_ASSIGN(live, job.api.get(*info.resource, info.ns, info.name));
       continue;
@@ -130,34 +99,9 @@ Outcome<> patch_object(ApplyJob& job, const ObjectInfo& info, const Json& modifi
     // The server may find that nothing is different after all.
     bool same = (*changed)["metadata"]["resourceVersion"] == live["metadata"]["resourceVersion"];
     job.printer.print(*changed, same ? "unchanged" : "configured");
+    job.applied.push_back(*std::move(changed));
     return {};
   }
-}
-
-Outcome<> apply_on_server(ApplyJob& job, const ObjectInfo& info) {
-  QueryList query = write_query(job, manager_of(job, "kubectl"));
-  query.emplace_back("force", job.arguments.flag("force-conflicts") ? "true" : "false");
-  auto applied = job.api.patch(*info.resource, info.ns, info.name, client::PatchType::kApply,
-                               info.object, std::move(query));
-  if (applied) {
-    job.printer.print(*applied, "serverside-applied");
-    return {};
-  }
-  Failure failure = applied.error();
-  if (failure.is(Reason::kConflict)) {
-    failure.error.message +=
-        "\nPlease review the fields above--they currently have other managers. Here\n"
-        "are the ways you can resolve this warning:\n"
-        "* If you intend to manage all of these fields, please re-run the apply\n"
-        "  command with the `--force-conflicts` flag.\n"
-        "* If you do not intend to manage all of the fields, please edit your\n"
-        "  manifest to remove references to the fields that should keep their\n"
-        "  current managers.\n"
-        "* You may co-own fields by updating your manifest to match the existing\n"
-        "  value; in this case, you'll become the manager if the other manager(s)\n"
-        "  stop managing the field (remove it from their configuration).";
-  }
-  return fail(std::move(failure));
 }
 
 Outcome<> apply_one(ApplyJob& job, const ObjectInfo& info) {
@@ -184,19 +128,36 @@ Outcome<> apply_one(ApplyJob& job, const ObjectInfo& info) {
   return create_object(job, info, modified);
 }
 
-Outcome<int> run_apply(Context& context, const Arguments& arguments) {
-  MOTH_TRY(refuse_kustomize(arguments));
-  if (arguments.texts("filename").empty()) return refuse("must specify one of -f and -k");
+Outcome<> check_flags(const Context& context, const Arguments& arguments) {
   if (!arguments.words.empty()) {
-    return refuse(fmt::format("Unexpected args: [{}]\nSee 'moth apply -h' for help and examples",
-                              fmt::join(arguments.words, " ")));
+    return context.usage_error(
+        fmt::format("Unexpected args: [{}]", fmt::join(arguments.words, " ")));
   }
+  MOTH_TRY(check_prune_flags(arguments));
+  bool server_side = arguments.flag("server-side");
+  if (arguments.flag("force-conflicts") && !server_side)
+    return refuse("--force-conflicts only works with --server-side");
+  if (server_side && arguments.flag("force"))
+    return refuse("--force cannot be used with --server-side");
+  if (!arguments.text("subresource").empty() && !server_side)
+    return refuse("--subresource only works with --server-side");
+  if (server_side && arguments.text("dry-run") == "client") {
+    return refuse(
+        "--dry-run=client doesn't work with --server-side (did you mean --dry-run=server "
+        "instead?)");
+  }
+  return {};
+}
+
+Outcome<int> run_apply(Context& context, const Arguments& arguments) {
+  MOTH_TRY(check_flags(context, arguments));
+  if (arguments.texts("filename").empty() && !arguments.given("kustomize"))
+    return refuse("must specify one of -f and -k");
   MOTH_ASSIGN(DryRun dry_run, dry_run_of(arguments));
   MOTH_ASSIGN(ResultPrinter printer, ResultPrinter::make(context, arguments, dry_run));
-  MOTH_ASSIGN(Manifests manifests, read_manifests(context.in(), arguments.texts("filename"),
-                                                  arguments.flag("recursive")));
+  MOTH_ASSIGN(Manifests manifests, manifests_of(context, arguments));
   MOTH_ASSIGN(Api * api, context.api());
-  ApplyJob job{context, arguments, *api, dry_run, std::move(printer), {}};
+  ApplyJob job{context, arguments, *api, dry_run, std::move(printer), {}, {}};
   for (const Failure& failure : manifests.failures) context.report(failure);
   if (manifests.objects.empty() && manifests.failures.empty())
     return refuse("no objects passed to apply");
@@ -211,6 +172,8 @@ Outcome<int> run_apply(Context& context, const Arguments& arguments) {
     if (done.error().origin == Failure::Origin::kNetwork) return fail(done.error());
     context.report(done.error());
   }
+  // What could not be applied must not be taken for what nobody wants any more.
+  if (context.exit_code() == 0) MOTH_TRY(prune(job));
   return context.exit_code();
 }
 
@@ -230,18 +193,35 @@ Command apply_command() {
           .flags = join_flags(
               {print_flags(),
                filename_flags("Files or directories with the configurations."),
-               {dry_run_flag(),
-                {"field-manager", 0, FlagKind::kText, "", "Name of the manager of the fields."},
+               {{"all", 0, FlagKind::kBool, "", "With --prune: whatever the labels."},
+                {"applyset", 0, FlagKind::kText, "", "", "", true},
+                {"cascade", 0, FlagKind::kText, "background",
+                 "With --prune and --force: \"background\", \"foreground\" or \"orphan\".",
+                 "background"},
+                dry_run_flag(),
+                field_manager_flag(),
                 {"force", 0, FlagKind::kBool, "",
                  "Delete and create again what cannot be changed in place."},
                 {"force-conflicts", 0, FlagKind::kBool, "",
                  "With --server-side: take over fields that others manage."},
+                {"grace-period", 0, FlagKind::kInteger, "-1",
+                 "With --prune and --force: seconds for the object to end by itself."},
+                {"openapi-patch", 0, FlagKind::kBool, "true", "Taken for compatibility."},
                 {"overwrite", 0, FlagKind::kBool, "true",
                  "Replace what others have changed since the last apply."},
+                {"prune", 0, FlagKind::kBool, "",
+                 "Delete what was applied earlier and is not among the objects now; with -l or "
+                 "--all."},
+                {"prune-allowlist", 0, FlagKind::kTexts, "",
+                 "Prune only these types: GROUP/VERSION/KIND."},
                 {"selector", 'l', FlagKind::kText, "", "Only objects with these labels."},
                 {"server-side", 0, FlagKind::kBool, "", "Let the server merge."},
+                {"subresource", 0, FlagKind::kText, "", "With --server-side: apply to it."},
+                {"timeout", 0, FlagKind::kDuration, "0", "Taken for compatibility."},
                 validate_flag(),
                 {"wait", 0, FlagKind::kBool, "", "Taken for compatibility."}}}),
+          .children = {apply_edit_last_applied_command(), apply_set_last_applied_command(),
+                       apply_view_last_applied_command()},
           .words = Words::kFiles,
           .run = run_apply};
 }

@@ -1,9 +1,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <set>
 
 #include "ctl/cli/context.h"
+#include "ctl/cli/plugins.h"
 #include "ctl/commands/all.h"
 
 namespace moth::ctl {
@@ -24,10 +26,52 @@ _moth_complete() {
 complete -o default -F _moth_complete moth
 )";
 
+constexpr std::string_view kZsh = R"(#compdef moth
+# zsh completion for moth: source <(moth completion zsh)
+_moth() {
+  local -a found
+  found=("${(@f)$("${words[1]}" __complete -- "${(@)words[2,CURRENT]}" 2>/dev/null)}")
+  found=("${(@)found:#}")
+  if (( ${#found} == 0 )); then
+    _files
+  elif (( ${#found} == 1 )) && [[ ${found[1]} == */ ]]; then
+    compadd -Q -S '' -- "${found[@]}"
+  else
+    compadd -Q -- "${found[@]}"
+  fi
+}
+if (( ! $+functions[compdef] )); then
+  autoload -Uz compinit && compinit
+fi
+compdef _moth moth
+)";
+
+constexpr std::string_view kFish = R"(# fish completion for moth: moth completion fish | source
+function __moth_complete
+  set -l line (commandline -opc)
+  set -l word (commandline -ct)
+  set -l found ($line[1] __complete -- $line[2..-1] "$word" 2>/dev/null)
+  if test (count $found) -eq 0
+    __fish_complete_path "$word"
+  else
+    printf '%s\n' $found
+  end
+end
+complete -c moth -e
+complete -c moth -f -a '(__moth_complete)'
+)";
+
 Outcome<int> run_completion(Context& context, const Arguments& arguments) {
-  if (arguments.words.size() != 1 || arguments.words[0] != "bash")
-    return refuse("completion is there for bash: source <(moth completion bash)");
-  context.write_out(kBash);
+  std::string shell = arguments.words.size() == 1 ? arguments.words[0] : "";
+  if (shell == "bash") {
+    context.write_out(kBash);
+  } else if (shell == "zsh") {
+    context.write_out(kZsh);
+  } else if (shell == "fish") {
+    context.write_out(kFish);
+  } else {
+    return context.usage_error("Shell not specified: bash, fish or zsh is expected");
+  }
   return 0;
 }
 
@@ -60,10 +104,37 @@ struct Completer {
     for (const Json& item : (*list)["items"]) offer(prefix + string_or(item["metadata"], "name"));
   }
 
-  void contexts() {
+  // Of the pod that the line names.
+  void containers(const std::vector<std::string>& words) {
+    auto api = context.api();
+    auto ns = context.ns();
+    if (!api || !ns || words.empty()) return;
+    auto pods = (*api)->resource("pods");
+    std::string name =
+        words[0].substr(words[0].find('/') == std::string::npos ? 0 : words[0].find('/') + 1);
+    auto pod = pods ? (*api)->get(**pods, *ns, name) : Outcome<Json>(fail(pods.error()));
+    if (!pod) return;
+    for (const char* list : {"containers", "initContainers", "ephemeralContainers"}) {
+      const Json* found = find_path(*pod, "spec", list);
+      for (const Json& container : found ? *found : Json::array())
+        offer(string_or(container, "name"));
+    }
+  }
+
+  template <class F>
+  void config_names(F entries) {
     auto config = context.kubeconfig();
     if (!config) return;
-    for (const auto& [name, entry] : config->contexts) offer(name);
+    for (const auto& [name, entry] : entries(*config)) offer(name);
+  }
+  void contexts() {
+    config_names([](const Kubeconfig& config) -> const auto& { return config.contexts; });
+  }
+  void clusters() {
+    config_names([](const Kubeconfig& config) -> const auto& { return config.clusters; });
+  }
+  void users() {
+    config_names([](const Kubeconfig& config) -> const auto& { return config.users; });
   }
 };
 
@@ -79,11 +150,18 @@ const FlagSpec* flag_named(const Command& command, std::string_view word) {
   return nullptr;
 }
 
-void offer_flag_value(Completer& completer, const FlagSpec& flag) {
+void offer_flag_value(Completer& completer, const FlagSpec& flag,
+                      const std::vector<std::string>& words) {
   if (flag.name == "namespace") completer.names("namespaces");
   if (flag.name == "context") completer.contexts();
+  if (flag.name == "cluster") completer.clusters();
+  if (flag.name == "user") completer.users();
+  if (flag.name == "container") completer.containers(words);
+  if (flag.name == "cascade")
+    for (const char* mode : {"background", "foreground", "orphan"}) completer.offer(mode);
   if (flag.name == "output") {
-    for (const char* form : {"json", "yaml", "name", "wide", "jsonpath=", "custom-columns="})
+    for (const char* form :
+         {"json", "yaml", "name", "wide", "jsonpath=", "custom-columns=", "go-template=", "kyaml"})
       completer.offer(form);
   }
   if (flag.name == "dry-run")
@@ -116,9 +194,24 @@ void offer_words(Completer& completer, const Command& command,
     case Words::kContexts:
       completer.contexts();
       break;
+    case Words::kClusters:
+      completer.clusters();
+      break;
+    case Words::kUsers:
+      completer.users();
+      break;
     case Words::kFiles:
     case Words::kNone:
       break;
+  }
+}
+
+void offer_plugins(Completer& completer) {
+  const char* path = std::getenv("PATH");
+  for (const Plugin& plugin : list_plugins(path ? path : "", {})) {
+    std::string name = plugin.name.substr(plugin.name.find('-') + 1);
+    std::replace(name.begin(), name.end(), '_', '-');
+    if (plugin.warnings.empty()) completer.offer(name);
   }
 }
 
@@ -142,7 +235,7 @@ Outcome<int> run_complete(Context& context, const Arguments& arguments) {
   Context inner(silent, context.root(), known);
   Completer completer{inner, current, {}};
   if (pending) {
-    offer_flag_value(completer, *pending);
+    offer_flag_value(completer, *pending, known.words);
   } else if (current.starts_with("-")) {
     for (const auto* list : {&command.flags, &global_flags()})
       for (const FlagSpec& flag : *list)
@@ -150,6 +243,7 @@ Outcome<int> run_complete(Context& context, const Arguments& arguments) {
   } else if (!command.children.empty() && known.words.empty()) {
     for (const Command& child : command.children)
       if (!child.hidden) completer.offer(std::string(child.name));
+    if (found.path.size() == 1) offer_plugins(completer);
   } else {
     offer_words(completer, command, known.words);
   }
@@ -158,12 +252,8 @@ Outcome<int> run_complete(Context& context, const Arguments& arguments) {
 }
 
 Outcome<int> run_options(Context& context, const Arguments&) {
-  context.write_out("These options can be passed to any command:\n\n");
-  for (const FlagSpec& flag : global_flags()) {
-    if (flag.hidden) continue;
-    std::string letter = flag.letter ? fmt::format("-{}, ", flag.letter) : "    ";
-    context.print("    {}--{}:\n\t{}\n\n", letter, flag.name, flag.help);
-  }
+  context.write_out("The following options can be passed to any command:\n\n");
+  context.write_out(flags_text(global_flags()));
   return 0;
 }
 
@@ -172,9 +262,11 @@ Outcome<int> run_options(Context& context, const Arguments&) {
 Command completion_command() {
   return {.name = "completion",
           .group = "Other",
-          .summary = "Output shell completion code for bash",
-          .usage = "bash",
-          .examples = "source <(moth completion bash)",
+          .summary = "Output shell completion code for bash, zsh or fish",
+          .usage = "SHELL",
+          .examples =
+              "source <(moth completion bash)\nsource <(moth completion zsh)\n"
+              "moth completion fish | source",
           .run = run_completion};
 }
 

@@ -15,4 +15,7 @@ std::vector<FlagSpec> create_flags();
 Outcome<Json> create_object(Context& context, const Arguments& arguments, Json object,
                             std::string_view manager, std::string_view done);
 
+// Kinds that are made from flags and live in no namespace.
+bool cluster_scoped(std::string_view kind);
+
 }  // namespace moth::ctl

@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <openssl/sha.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -9,6 +10,7 @@
 
 #include "api/schema/base64.h"
 #include "ctl/commands/generators.h"
+#include "ctl/printers/output_format.h"
 
 namespace moth::ctl {
 namespace {
@@ -112,15 +114,42 @@ bool is_utf8(std::string_view text) {
   }
 }
 
-Json secret(const std::string& name, const std::string& type, const Data& data) {
+// The name with kubectl's hash of an object's content behind it: ten hex digits of the SHA-256 of
+// its JSON, with the digits that could spell words replaced.
+void append_hash(Json& object, const Arguments& arguments) {
+  if (!arguments.flag("append-hash")) return;
+  Json content{{"kind", object["kind"]},
+               {"name", object["metadata"]["name"]},
+               {"data", object.value("data", Json::object())}};
+  if (object["kind"] == "Secret") content["type"] = object.value("type", Json(""));
+  if (object.contains("binaryData")) content["binaryData"] = object["binaryData"];
+  std::string text = compact_json(content);
+  unsigned char digest[SHA256_DIGEST_LENGTH];
+  ::SHA256(reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest);
+  std::string hash;
+  for (int i = 0; i < 5; ++i) hash += fmt::format("{:02x}", digest[i]);
+  constexpr std::string_view kFrom = "013ae", kTo = "ghkmt";
+  for (char& c : hash) {
+    if (auto at = kFrom.find(c); at != std::string_view::npos) c = kTo[at];
+  }
+  object["metadata"]["name"] = object["metadata"]["name"].get<std::string>() + "-" + hash;
+}
+
+Json secret(const Arguments& arguments, const std::string& name, const std::string& type,
+            const Data& data) {
   Json object{{"apiVersion", "v1"}, {"kind", "Secret"}, {"metadata", {{"name", name}}}};
   if (!type.empty()) object["type"] = type;
   if (!data.empty()) object["data"] = Json::object();
   for (const auto& [key, value] : data) object["data"][key] = schema::encode_base64(value);
+  append_hash(object, arguments);
   return object;
 }
 
 }  // namespace
+
+FlagSpec append_hash_flag() {
+  return {"append-hash", 0, FlagKind::kBool, "", "Put a hash of the content behind the name."};
+}
 
 std::vector<FlagSpec> data_source_flags() {
   return {{"from-env-file", 0, FlagKind::kTexts, "", "A file of lines KEY=VALUE."},
@@ -149,12 +178,13 @@ Outcome<Json> make_configmap(const Arguments& arguments, const std::string& name
     else
       object["binaryData"][key] = schema::encode_base64(value);
   }
+  append_hash(object, arguments);
   return object;
 }
 
 Outcome<Json> make_generic_secret(const Arguments& arguments, const std::string& name) {
   MOTH_ASSIGN(Data data, read_data_sources(arguments, "Secret", name));
-  return secret(name, arguments.text("type"), data);
+  return secret(arguments, name, arguments.text("type"), data);
 }
 
 Outcome<Json> make_registry_secret(const Arguments& arguments, const std::string& name) {
@@ -165,7 +195,7 @@ Outcome<Json> make_registry_secret(const Arguments& arguments, const std::string
     if (!data.contains(kKey))
       return refuse(
           fmt::format("--from-file must give the key {}: --from-file={}=PATH", kKey, kKey));
-    return secret(name, kType, data);
+    return secret(arguments, name, kType, data);
   }
   const std::string& user = arguments.text("docker-username");
   const std::string& password = arguments.text("docker-password");
@@ -181,7 +211,7 @@ Outcome<Json> make_registry_secret(const Arguments& arguments, const std::string
   entry += fmt::format("\"auth\":{}}}", text(schema::encode_base64(user + ":" + password)));
   std::string config =
       fmt::format("{{\"auths\":{{{}:{}}}}}", text(arguments.text("docker-server")), entry);
-  return secret(name, kType, {{kKey, std::move(config)}});
+  return secret(arguments, name, kType, {{kKey, std::move(config)}});
 }
 
 Outcome<Json> make_tls_secret(const Arguments& arguments, const std::string& name) {
@@ -190,7 +220,7 @@ Outcome<Json> make_tls_secret(const Arguments& arguments, const std::string& nam
     return refuse("key and cert must be specified");
   MOTH_TRY(reader.add_file("tls.crt", arguments.text("cert")));
   MOTH_TRY(reader.add_file("tls.key", arguments.text("key")));
-  return secret(name, "kubernetes.io/tls", reader.data);
+  return secret(arguments, name, "kubernetes.io/tls", reader.data);
 }
 
 }  // namespace moth::ctl

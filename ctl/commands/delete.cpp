@@ -1,6 +1,9 @@
 #include <fmt/format.h>
 
+#include <iostream>
+
 #include "ctl/commands/all.h"
+#include "ctl/commands/raw_request.h"
 #include "ctl/objects/last_applied.h"
 #include "ctl/objects/result_printer.h"
 #include "ctl/objects/selection.h"
@@ -112,8 +115,18 @@ Outcome<bool> delete_one(DeleteJob& job, const ObjectInfo& info, std::vector<Del
   return true;
 }
 
+bool confirmed(Context& context, const std::vector<ObjectInfo>& objects) {
+  context.print("You are about to delete the following {} resource(s):\n", objects.size());
+  for (const ObjectInfo& info : objects) context.print("{}\n", info.label());
+  context.print("Do you want to continue? (y/N): ");
+  context.flush();
+  std::string answer;
+  std::getline(context.in(), answer);
+  return answer == "y" || answer == "Y";
+}
+
 Outcome<int> run_delete(Context& context, const Arguments& arguments) {
-  MOTH_TRY(refuse_kustomize(arguments));
+  if (arguments.given("raw")) return send_raw_file(context, arguments, "DELETE");
   SelectOptions options = select_options(arguments, arguments.words, true);
   // Deleting needs no look at the object first, but a type without a name is spelled out.
   options.fetch = false;
@@ -138,6 +151,11 @@ Outcome<int> run_delete(Context& context, const Arguments& arguments) {
         "been terminated. The resource may continue to run on the cluster indefinitely.");
   }
   MOTH_ASSIGN(auto objects, select_objects(context, options));
+  if (arguments.flag("interactive") && dry_run == DryRun::kNone && !objects.empty() &&
+      !confirmed(context, objects)) {
+    context.print("deletion is cancelled\n");
+    return context.exit_code();
+  }
   std::vector<Deleted> deleted;
   bool any = false;
   for (const ObjectInfo& info : objects) {
@@ -179,8 +197,10 @@ Command delete_command() {
                  "Seconds for the object to end by itself; negative: its own."},
                 {"ignore-not-found", 0, FlagKind::kBool, "",
                  "Succeed when there is nothing to delete."},
+                {"interactive", 'i', FlagKind::kBool, "", "Ask before deleting."},
                 {"now", 0, FlagKind::kBool, "", "The same as --grace-period=1."},
                 {"output", 'o', FlagKind::kText, "", "\"name\" prints TYPE/NAME."},
+                {"raw", 0, FlagKind::kText, "", "Path to send the request to, as it is."},
                 {"timeout", 0, FlagKind::kDuration, "0",
                  "How long to wait; zero: as long as it takes."},
                 {"wait", 0, FlagKind::kBool, "true", "Wait until the objects are gone."}}}),

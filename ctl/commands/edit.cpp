@@ -11,6 +11,8 @@
 #include "api/machinery/yaml.h"
 #include "ctl/commands/all.h"
 #include "ctl/commands/edit_objects.h"
+#include "ctl/commands/text_editor.h"
+#include "ctl/objects/last_applied.h"
 
 namespace moth::ctl {
 namespace {
@@ -19,59 +21,6 @@ constexpr std::string_view kHead =
     "# Please edit the object below. Lines beginning with a '#' will be ignored,\n"
     "# and an empty file will abort the edit. If an error occurs while saving this file will be\n"
     "# reopened with the relevant failures.\n#\n";
-
-std::string editor() {
-  for (const char* name : {"KUBE_EDITOR", "EDITOR"}) {
-    const char* value = std::getenv(name);
-    if (value && *value) return value;
-  }
-  return "vi";
-}
-
-// A file of our own that goes when we do.
-class ScratchFile {
- public:
-  ScratchFile() {
-    const char* folder = std::getenv("TMPDIR");
-    path_ = std::string(folder && *folder ? folder : "/tmp") + "/moth-edit-XXXXXX.yaml";
-    int descriptor = ::mkstemps(path_.data(), 5);
-    if (descriptor >= 0) ::close(descriptor);
-  }
-  ~ScratchFile() {
-    if (!kept_) ::unlink(path_.c_str());
-  }
-  ScratchFile(const ScratchFile&) = delete;
-  ScratchFile& operator=(const ScratchFile&) = delete;
-
-  void write(std::string_view text) const { std::ofstream(path_, std::ios::trunc) << text; }
-  std::string read() const {
-    std::ifstream file(path_);
-    return {std::istreambuf_iterator<char>(file), {}};
-  }
-  void keep() { kept_ = true; }
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-  bool kept_ = false;
-};
-
-Outcome<> run_editor(const std::string& path) {
-  // The variable may hold arguments ("code --wait"), so a shell takes it apart; the path is passed
-  // as an argument, not as text.
-  std::string command = editor() + " \"$1\"";
-  pid_t child = ::fork();
-  if (child < 0) return fail(Failure(Error::from_errno(errno, "fork")));
-  if (child == 0) {
-    ::execl("/bin/sh", "sh", "-c", command.c_str(), "sh", path.c_str(), nullptr);
-    ::_exit(127);
-  }
-  int status = 0;
-  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
-  }
-  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return {};
-  return refuse(fmt::format("there was a problem with the editor \"{}\"", editor()));
-}
 
 std::string without_comments(const std::string& text) {
   std::string out;
@@ -131,6 +80,8 @@ Outcome<> edit_one(Context& context, const ObjectInfo& info, const Edit& edit,
     }
     ObjectInfo original = info;
     original.object = shown;
+    if (live_annotation(*changed) || edit.save_config)
+      changed = with_last_applied(*std::move(changed));
     auto result = send_changes(context, original, *changed, edit);
     if (result) {
       if (*result) printer.print(**result, "edited");
@@ -146,8 +97,19 @@ Outcome<int> run_edit(Context& context, const Arguments& arguments) {
   MOTH_ASSIGN(ResultPrinter printer, ResultPrinter::make(context, arguments));
   MOTH_ASSIGN(auto objects,
               select_objects(context, select_options(arguments, arguments.words, false)));
-  for (const ObjectInfo& info : objects) {
-    auto edited = edit_one(context, info, {"kubectl-edit", DryRun::kNone, true}, printer);
+  Edit edit{manager_of(arguments, "kubectl-edit"), DryRun::kNone};
+  edit.validation = field_validation(arguments);
+  edit.subresource = arguments.text("subresource");
+  edit.save_config = arguments.flag("save-config");
+  if (arguments.flag("output-patch")) {
+    edit.show_patch = [&](const Json& patch) { context.print("Patch: {}\n", compact_json(patch)); };
+  }
+  for (ObjectInfo& info : objects) {
+    if (!edit.subresource.empty()) {
+      MOTH_ASSIGN(Api * api, context.api());
+      MOTH_ASSIGN(info.object, api->get(*info.resource, info.ns, info.name, edit.subresource));
+    }
+    auto edited = edit_one(context, info, edit, printer);
     if (edited) continue;
     if (edited.error().origin == Failure::Origin::kNetwork) return fail(edited.error());
     context.report(edited.error());
@@ -163,7 +125,15 @@ Command edit_command() {
           .summary = "Edit a resource with $KUBE_EDITOR, $EDITOR or vi",
           .usage = "(TYPE NAME | TYPE/NAME | -f FILENAME)",
           .examples = "moth edit deploy/web",
-          .flags = join_flags({print_flags(), filename_flags("Files that name the objects.")}),
+          .flags = join_flags(
+              {print_flags(),
+               filename_flags("Files that name the objects."),
+               {field_manager_flag(),
+                {"output-patch", 0, FlagKind::kBool, "", "Print the patch that is sent."},
+                {"save-config", 0, FlagKind::kBool, "", "Keep the configuration for `apply`."},
+                {"subresource", 0, FlagKind::kText, "", "Edit this subresource: status."},
+                validate_flag(),
+                {"windows-line-endings", 0, FlagKind::kBool, "", "Taken for compatibility."}}}),
           .words = Words::kResourceNames,
           .run = run_edit};
 }

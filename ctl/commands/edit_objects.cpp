@@ -12,7 +12,7 @@ QueryList edit_query(const Edit& edit) {
   QueryList query;
   if (edit.dry_run == DryRun::kServer) query.emplace_back("dryRun", "All");
   if (!edit.manager.empty()) query.emplace_back("fieldManager", edit.manager);
-  if (edit.strict) query.emplace_back("fieldValidation", "Strict");
+  if (!edit.validation.empty()) query.emplace_back("fieldValidation", edit.validation);
   return query;
 }
 
@@ -22,6 +22,15 @@ Json* step(Json* from, const char* key) {
 }
 
 }  // namespace
+
+FlagSpec field_manager_flag() {
+  return {"field-manager", 0, FlagKind::kText, "", "Name of the manager of the fields."};
+}
+
+std::string manager_of(const Arguments& arguments, std::string_view fallback) {
+  return arguments.text("field-manager").empty() ? std::string(fallback)
+                                                 : arguments.text("field-manager");
+}
 
 Outcome<std::optional<Json>> send_changes(Context& context, const ObjectInfo& info,
                                           const Json& changed, const Edit& edit) {
@@ -37,10 +46,11 @@ Outcome<std::optional<Json>> send_changes(Context& context, const ObjectInfo& in
     MOTH_ASSIGN(patch, three_way_merge_patch(info.object, changed, info.object));
   }
   if (patch.empty()) return std::optional<Json>();
-  if (edit.dry_run == DryRun::kClient) return std::optional<Json>(changed);
+  if (edit.show_patch) edit.show_patch(patch);
+  if (edit.dry_run == DryRun::kClient || edit.local) return std::optional<Json>(changed);
   MOTH_ASSIGN(Api * api, context.api());
-  MOTH_ASSIGN(Json result,
-              api->patch(*info.resource, info.ns, info.name, type, patch, edit_query(edit)));
+  MOTH_ASSIGN(Json result, api->patch(*info.resource, info.ns, info.name, type, patch,
+                                      edit_query(edit), edit.subresource));
   return std::optional<Json>(std::move(result));
 }
 
@@ -55,7 +65,9 @@ Outcome<int> change_objects(Context& context, const Arguments& arguments,
       context.report(edited.error());
       continue;
     }
-    auto result = send_changes(context, info, changed, edit);
+    // Files that --local changed are printed whether or not something is different.
+    auto result = edit.local ? Outcome<std::optional<Json>>(std::move(changed))
+                             : send_changes(context, info, changed, edit);
     if (!result) {
       if (result.error().origin == Failure::Origin::kNetwork) return fail(result.error());
       context.report(result.error());

@@ -15,8 +15,17 @@ namespace moth::ctl {
 struct Edit {
   std::string manager;  // fieldManager; empty: none is sent
   DryRun dry_run = DryRun::kNone;
-  bool strict = false;  // fieldValidation=Strict
+  std::string validation;  // fieldValidation; empty: none is sent
+  bool save_config = false;
+  std::string subresource;
+  bool local = false;  // nothing is sent: the change itself is the result
+  // Given what is sent, before it is (--output-patch); may be null.
+  std::function<void(const Json& patch)> show_patch;
 };
+
+// --field-manager, and its value or what the command itself is called.
+FlagSpec field_manager_flag();
+std::string manager_of(const Arguments& arguments, std::string_view fallback);
 
 // Sends what differs between `info.object` and `changed`: a strategic patch for built-in types, a
 // merge patch for others. The new object; nothing when there is no difference.

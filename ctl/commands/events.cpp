@@ -77,7 +77,9 @@ Outcome<std::string> field_selector(Context& context, const Arguments& arguments
 }
 
 Outcome<int> run_events(Context& context, const Arguments& arguments) {
-  MOTH_ASSIGN(OutputFormat format, parse_output_format(arguments.text("output")));
+  MOTH_ASSIGN(OutputFormat format,
+              parse_output_format(arguments.text("output"), arguments.text("template"),
+                                  arguments.flag("allow-missing-template-keys")));
   MOTH_ASSIGN(std::string fields, field_selector(context, arguments));
   MOTH_ASSIGN(Api * api, context.api());
   MOTH_ASSIGN(std::string ns, context.ns());
@@ -108,7 +110,7 @@ Outcome<int> run_events(Context& context, const Arguments& arguments) {
                  {"kind", "EventList"},
                  {"metadata", Json::object()},
                  {"items", some}};
-      drop_managed_fields(whole);
+      if (!arguments.flag("show-managed-fields")) drop_managed_fields(whole);
       MOTH_ASSIGN(std::string text, render(format, whole));
       context.write_out(text);
     }
@@ -153,11 +155,15 @@ Command events_command() {
           .usage = "[--for TYPE/NAME] [--types=Warning]",
           .examples =
               "moth events\nmoth events --for pod/web-0 --watch\nmoth events -A --types=Warning",
-          .flags = {{"all-namespaces", 'A', FlagKind::kBool, "", "Of all namespaces."},
+          .flags = {{"allow-missing-template-keys", 0, FlagKind::kBool, "true",
+                     "Ignore missing fields in a template."},
+                    {"all-namespaces", 'A', FlagKind::kBool, "", "Of all namespaces."},
                     {"chunk-size", 0, FlagKind::kInteger, "500", "Taken for compatibility."},
                     {"for", 0, FlagKind::kText, "", "About this object: TYPE/NAME."},
                     {"no-headers", 0, FlagKind::kBool, "", "Do not print headers."},
                     {"output", 'o', FlagKind::kText, "", "json, yaml, name, jsonpath=..."},
+                    {"show-managed-fields", 0, FlagKind::kBool, "", "Keep managedFields."},
+                    {"template", 0, FlagKind::kText, "", "The template of -o."},
                     {"types", 0, FlagKind::kList, "", "Only these types: Normal, Warning."},
                     {"watch", 'w', FlagKind::kBool, "", "Go on with new ones."}},
           .run = run_events};

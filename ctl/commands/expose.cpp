@@ -6,6 +6,7 @@
 #include "ctl/commands/create_object.h"
 #include "ctl/commands/edit_objects.h"
 #include "ctl/commands/generators.h"
+#include "ctl/commands/overrides.h"
 #include "ctl/objects/selection.h"
 
 namespace moth::ctl {
@@ -111,7 +112,9 @@ Outcome<Json> make_exposing(const ObjectInfo& info, const Arguments& arguments) 
   if (arguments.given("cluster-ip")) spec["clusterIP"] = arguments.text("cluster-ip");
   if (arguments.given("session-affinity"))
     spec["sessionAffinity"] = arguments.text("session-affinity");
-  return service;
+  if (arguments.given("load-balancer-ip"))
+    spec["loadBalancerIP"] = arguments.text("load-balancer-ip");
+  return overridden(arguments, std::move(service));
 }
 
 Outcome<int> run_expose(Context& context, const Arguments& arguments) {
@@ -141,8 +144,10 @@ Command expose_command() {
               "moth expose deploy web --type=NodePort --port=80",
           .flags = join_flags(
               {create_flags(),
+               override_flags(),
                filename_flags("Files that name the objects."),
-               {{"cluster-ip", 0, FlagKind::kText, "", "Its address; None for a headless service."},
+               {{"load-balancer-ip", 0, FlagKind::kText, "", "Its address at the load balancer."},
+                {"cluster-ip", 0, FlagKind::kText, "", "Its address; None for a headless service."},
                 {"external-ip", 0, FlagKind::kText, "", "A further address of the service."},
                 {"labels", 'l', FlagKind::kText, "", "Labels of the service; the object's."},
                 {"name", 0, FlagKind::kText, "", "Name of the service; the object's."},

@@ -115,18 +115,6 @@ Outcome<Json> make_deployment(const Arguments& arguments, const std::string& nam
               {"status", Json::object()}};
 }
 
-Outcome<Json> make_job(const Arguments& arguments, const std::string& name) {
-  if (!arguments.given("image")) return refuse("either --image or --from must be specified");
-  Json container{{"image", arguments.text("image")}, {"name", name}, {"resources", Json::object()}};
-  if (auto command = after_name(arguments); !command.empty()) container["command"] = command;
-  Json spec{{"containers", Json::array({std::move(container)})}, {"restartPolicy", "Never"}};
-  return Json{{"apiVersion", "batch/v1"},
-              {"kind", "Job"},
-              {"metadata", {{"name", name}}},
-              {"spec", {{"template", {{"metadata", Json::object()}, {"spec", std::move(spec)}}}}},
-              {"status", Json::object()}};
-}
-
 Outcome<Json> make_service(const Arguments& arguments, const std::string& name,
                            const std::string& type) {
   Json labels{{"app", name}};
@@ -171,6 +159,8 @@ Outcome<Json> make_pod(const Arguments& arguments, const std::string& name) {
     container["stdinOnce"] = true;
   }
   if (arguments.flag("tty")) container["tty"] = true;
+  if (arguments.flag("leave-stdin-open")) container.erase("stdinOnce");
+  if (arguments.flag("privileged")) container["securityContext"] = Json{{"privileged", true}};
   if (arguments.flag("stdin") && !arguments.flag("attach") && arguments.given("attach"))
     container.erase("stdinOnce");
   Json labels{{"run", name}};

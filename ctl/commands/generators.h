@@ -15,6 +15,8 @@ Outcome<std::map<std::string, std::string>> read_data_sources(const Arguments& a
                                                               std::string_view kind,
                                                               const std::string& name);
 std::vector<FlagSpec> data_source_flags();
+// --append-hash: the name ends in a hash of the content.
+FlagSpec append_hash_flag();
 
 Outcome<Json> make_configmap(const Arguments& arguments, const std::string& name);
 Outcome<Json> make_generic_secret(const Arguments& arguments, const std::string& name);
@@ -23,7 +25,6 @@ Outcome<Json> make_tls_secret(const Arguments& arguments, const std::string& nam
 Outcome<Json> make_namespace(const Arguments& arguments, const std::string& name);
 Outcome<Json> make_service_account(const Arguments& arguments, const std::string& name);
 Outcome<Json> make_deployment(const Arguments& arguments, const std::string& name);
-Outcome<Json> make_job(const Arguments& arguments, const std::string& name);
 // `type` is ClusterIP, NodePort, LoadBalancer or ExternalName.
 Outcome<Json> make_service(const Arguments& arguments, const std::string& name,
                            const std::string& type);

@@ -2,11 +2,11 @@
 
 #include <algorithm>
 
-#include "api/machinery/quantity.h"
 #include "ctl/commands/all.h"
 #include "ctl/objects/result_printer.h"
 #include "ctl/objects/selection.h"
 #include "ctl/printers/output_format.h"
+#include "ctl/printers/sorting.h"
 #include "ctl/printers/table.h"
 
 namespace moth::ctl {
@@ -37,68 +37,13 @@ QueryList selectors(const GetJob& job) {
   return query;
 }
 
-// Natural order: runs of digits compare as numbers.
-bool natural_less(std::string_view a, std::string_view b) {
-  std::size_t i = 0, j = 0;
-  auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
-  while (i < a.size() && j < b.size()) {
-    if (is_digit(a[i]) && is_digit(b[j])) {
-      std::size_t from_a = i, from_b = j;
-      while (i < a.size() && is_digit(a[i])) ++i;
-      while (j < b.size() && is_digit(b[j])) ++j;
-      std::string_view left = a.substr(from_a, i - from_a), right = b.substr(from_b, j - from_b);
-      while (left.size() > 1 && left[0] == '0') left.remove_prefix(1);
-      while (right.size() > 1 && right[0] == '0') right.remove_prefix(1);
-      if (left.size() != right.size()) return left.size() < right.size();
-      if (left != right) return left < right;
-      continue;
-    }
-    if (a[i] != b[j]) return a[i] < b[j];
-    ++i;
-    ++j;
-  }
-  return a.size() - i < b.size() - j;
-}
-
-bool value_less(const Json& a, const Json& b) {
-  if (a.is_null() || b.is_null()) return a.is_null() && !b.is_null();
-  if (a.is_number() && b.is_number()) return a.get<double>() < b.get<double>();
-  if (a.is_string() && b.is_string()) {
-    auto left = Quantity::parse(a.get<std::string>()),
-         right = Quantity::parse(b.get<std::string>());
-    if (left && right) return *left < *right;
-    return natural_less(a.get<std::string>(), b.get<std::string>());
-  }
-  return a.dump() < b.dump();
-}
-
-Outcome<> sort_items(Json& items, const std::string& expression, bool rows) {
-  MOTH_ASSIGN(JsonPath path, JsonPath::parse_relaxed(expression));
-  path.allow_missing_keys(true);
-  auto key = [&](const Json& item) {
-    auto found = path.find(rows && item.contains("object") ? item["object"] : item);
-    if (!found || found->empty() || found->front().empty()) return Json();
-    return found->front().front();
-  };
-  std::vector<std::pair<Json, Json>> keyed;
-  for (Json& item : items) {
-    Json value = key(item);
-    keyed.emplace_back(std::move(value), std::move(item));
-  }
-  std::stable_sort(keyed.begin(), keyed.end(),
-                   [](const auto& a, const auto& b) { return value_less(a.first, b.first); });
-  items = Json::array();
-  for (auto& [value, item] : keyed) items.push_back(std::move(item));
-  return {};
-}
-
 // The Table of one Wanted, all pages in one.
 Outcome<Json> fetch_table(const GetJob& job, const Wanted& wanted) {
   std::optional<Json> whole;
   bool sorted = job.arguments.given("sort-by");
   for (std::string more;;) {
     RestRequest request;
-    request.accept = kTableAccept;
+    request.accept = job.arguments.flag("server-print") ? kTableAccept : "application/json";
     request.path = wanted.resource->path(job.ns, wanted.name, job.arguments.text("subresource"));
     if (sorted) request.query.emplace_back("includeObject", "Object");
     if (wanted.name.empty()) {
@@ -113,7 +58,8 @@ Outcome<Json> fetch_table(const GetJob& job, const Wanted& wanted) {
     if (!whole) {
       whole = std::move(page);
     } else {
-      for (Json& row : page["rows"]) (*whole)["rows"].push_back(std::move(row));
+      const char* member = page.contains("rows") ? "rows" : "items";
+      for (Json& row : page[member]) (*whole)[member].push_back(std::move(row));
     }
     if (more.empty()) break;
   }
@@ -163,8 +109,11 @@ Outcome<int> print_tables(GetJob& job) {
       }
     }
     if (!table) continue;
-    if (job.arguments.given("sort-by") && table->contains("rows"))
-      MOTH_TRY(sort_items((*table)["rows"], job.arguments.text("sort-by"), true));
+    if (job.arguments.given("sort-by")) {
+      for (const char* member : {"rows", "items"})
+        if (table->contains(member))
+          MOTH_TRY(sort_items((*table)[member], job.arguments.text("sort-by")));
+    }
     std::string text = TablePrinter(table_options(job, *resource)).print(*table);
     if (text.empty()) continue;
     if (any) job.context.write_out("\n");
@@ -203,8 +152,7 @@ Outcome<int> print_objects(GetJob& job) {
       items.push_back(*std::move(fetched));
     }
   }
-  if (job.arguments.given("sort-by"))
-    MOTH_TRY(sort_items(items, job.arguments.text("sort-by"), false));
+  if (job.arguments.given("sort-by")) MOTH_TRY(sort_items(items, job.arguments.text("sort-by")));
   bool single = job.wanted.items.size() == 1 && !job.wanted.items[0].name.empty();
   if (single && items.empty()) return job.context.exit_code();
   Json shown = single ? std::move(items[0]) : list_of(std::move(items));
@@ -389,7 +337,7 @@ Command get_command() {
             {"selector", 'l', FlagKind::kText, "",
              "Filter by labels: a=b, a!=b, a in (b,c), a, !a, joined by commas."},
             {"server-print", 0, FlagKind::kBool, "true",
-             "Taken for compatibility: tables are always the server's."},
+             "Let the server make the table; =false prints names and ages."},
             {"show-kind", 0, FlagKind::kBool, "", "Print names with their type."},
             {"show-labels", 0, FlagKind::kBool, "", "Print all labels as the last column."},
             {"sort-by", 0, FlagKind::kText, "", "Sort by this field, as a JSONPath."},

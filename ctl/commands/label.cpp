@@ -5,6 +5,7 @@
 #include <set>
 
 #include "ctl/commands/all.h"
+#include "ctl/commands/edit_objects.h"
 #include "ctl/objects/result_printer.h"
 #include "ctl/objects/selection.h"
 
@@ -94,7 +95,7 @@ Outcome<> refuse_overwriting(const Json& present, const Changes& changes, const 
 struct MapJob {
   Context& context;
   const Arguments& arguments;
-  Api& api;
+  Api* api;  // null with --local
   const MapWords& map;
   Changes changes;
   DryRun dry_run;
@@ -127,15 +128,16 @@ Outcome<> change_map(MapJob& job, const ObjectInfo& info) {
   }
   Json result = info.object;
   result["metadata"][job.map.member] = after;
-  if (job.dry_run != DryRun::kClient && !difference.empty()) {
+  bool local = job.arguments.flag("local") || job.dry_run == DryRun::kClient;
+  if (!local && !difference.empty()) {
     Json patch{{"metadata", {{job.map.member, std::move(difference)}}}};
     if (job.arguments.given("resource-version"))
       patch["metadata"]["resourceVersion"] = job.arguments.text("resource-version");
     QueryList query;
     if (job.dry_run == DryRun::kServer) query.emplace_back("dryRun", "All");
-    query.emplace_back("fieldManager", job.map.manager);
-    MOTH_ASSIGN(result, job.api.patch(*info.resource, info.ns, info.name, client::PatchType::kMerge,
-                                      patch, std::move(query)));
+    query.emplace_back("fieldManager", manager_of(job.arguments, job.map.manager));
+    MOTH_ASSIGN(result, job.api->patch(*info.resource, info.ns, info.name,
+                                       client::PatchType::kMerge, patch, std::move(query)));
   }
   job.printer.print(result, verb_of(job, before, after));
   return {};
@@ -153,10 +155,14 @@ Outcome<int> run_map(Context& context, const Arguments& arguments, const MapWord
         "<resource>/<name>");
   MOTH_ASSIGN(DryRun dry_run, dry_run_of(arguments));
   MOTH_ASSIGN(ResultPrinter printer, ResultPrinter::make(context, arguments, dry_run));
-  MOTH_ASSIGN(auto objects,
-              select_objects(context, select_options(arguments, std::move(words), true)));
-  MOTH_ASSIGN(Api * api, context.api());
-  MapJob job{context, arguments, *api, map, std::move(changes), dry_run, std::move(printer)};
+  SelectOptions options = select_options(arguments, std::move(words), true);
+  options.local = arguments.flag("local");
+  MOTH_ASSIGN(auto objects, select_objects(context, options));
+  Api* api = nullptr;
+  if (!options.local) {
+    MOTH_ASSIGN(api, context.api());
+  }
+  MapJob job{context, arguments, api, map, std::move(changes), dry_run, std::move(printer)};
   for (const ObjectInfo& info : objects) {
     if (listing) {
       list_map(context, info, map, objects.size() > 1);
@@ -183,7 +189,8 @@ std::vector<FlagSpec> map_flags() {
                      filename_flags("Files that name the objects."),
                      selector_flags(),
                      {dry_run_flag(),
-                      {"field-manager", 0, FlagKind::kText, "", "Taken for compatibility."},
+                      field_manager_flag(),
+                      local_flag(),
                       {"list", 0, FlagKind::kBool, "", "Print what is there."},
                       {"overwrite", 0, FlagKind::kBool, "", "Replace values that are there."},
                       {"resource-version", 0, FlagKind::kText, "",

@@ -4,6 +4,8 @@
 
 #include <map>
 
+#include "api/base/clock.h"
+#include "api/machinery/time.h"
 #include "ctl/commands/all.h"
 #include "ctl/commands/edit_objects.h"
 #include "ctl/objects/pods.h"
@@ -159,6 +161,12 @@ Outcome<> evict(Context& context, Api& api, const ApiResource& pods, const Json&
   }
 }
 
+std::chrono::seconds deleted_for(const Json& pod) {
+  auto since = parse_rfc3339(string_or(pod["metadata"], "deletionTimestamp"));
+  if (!since) return std::chrono::seconds(0);
+  return std::chrono::duration_cast<std::chrono::seconds>(RealClock().wall() - *since);
+}
+
 Outcome<> remove_pods(Context& context, Api& api, const std::vector<Json>& pods,
                       const Arguments& arguments) {
   MOTH_ASSIGN(const ApiResource* resource, api.resource("pods"));
@@ -166,15 +174,19 @@ Outcome<> remove_pods(Context& context, Api& api, const std::vector<Json>& pods,
   SteadyTime deadline = timeout.count() > 0 ? std::chrono::steady_clock::now() + timeout : kForever;
   for (const Json& pod : pods) {
     if (arguments.flag("disable-eviction")) {
-      MOTH_ASSIGN(Json gone, api.remove(*resource, pod_namespace(pod), pod_name(pod),
-                                        {{"propagationPolicy", "Background"}}));
+      Json options{{"propagationPolicy", "Background"}};
+      if (std::int64_t grace = arguments.integer("grace-period"); grace >= 0)
+        options["gracePeriodSeconds"] = grace;
+      MOTH_ASSIGN(Json gone, api.remove(*resource, pod_namespace(pod), pod_name(pod), options));
       (void)gone;
     } else {
       MOTH_TRY(evict(context, api, *resource, pod, arguments, deadline));
     }
   }
+  std::int64_t patience = arguments.integer("skip-wait-for-delete-timeout");
   for (const Json& pod : pods) {
     std::string uid = string_or(pod["metadata"], "uid");
+    if (patience > 0 && deleted_for(pod) > std::chrono::seconds(patience)) continue;
     MOTH_ASSIGN(StreamEnd end, api.follow_object(
                                    *resource, pod_namespace(pod), pod_name(pod),
                                    [&](const Json* object) -> Outcome<bool> {
@@ -269,7 +281,8 @@ Command drain_command() {
           .examples = "moth drain --ignore-daemonsets --delete-emptydir-data",
           .flags = join_flags(
               {node_flags(),
-               {{"delete-emptydir-data", 0, FlagKind::kBool, "", "Also pods that use emptyDir."},
+               {{"chunk-size", 0, FlagKind::kInteger, "500", "Taken for compatibility."},
+                {"delete-emptydir-data", 0, FlagKind::kBool, "", "Also pods that use emptyDir."},
                 {"disable-eviction", 0, FlagKind::kBool, "",
                  "Delete pods, whatever their budgets say."},
                 {"force", 0, FlagKind::kBool, "", "Also pods that no controller would make again."},
@@ -277,6 +290,8 @@ Command drain_command() {
                  "Seconds for each pod; negative: its own."},
                 {"ignore-daemonsets", 0, FlagKind::kBool, "", "Leave pods of DaemonSets alone."},
                 {"pod-selector", 0, FlagKind::kText, "", "Only pods with these labels."},
+                {"skip-wait-for-delete-timeout", 0, FlagKind::kInteger, "0",
+                 "Do not wait for pods whose deletion began more seconds ago; 0: wait for all."},
                 {"timeout", 0, FlagKind::kDuration, "0",
                  "How long to try; zero: as long as it takes."}}}),
           .words = Words::kNodes,

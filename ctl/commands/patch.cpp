@@ -3,8 +3,12 @@
 #include <fstream>
 #include <iterator>
 
+#include "api/machinery/patch_json.h"
+#include "api/machinery/patch_strategic.h"
 #include "api/machinery/yaml.h"
+#include "api/schema/patch_schema.h"
 #include "ctl/commands/all.h"
+#include "ctl/commands/edit_objects.h"
 #include "ctl/objects/result_printer.h"
 #include "ctl/objects/selection.h"
 
@@ -38,17 +42,50 @@ Outcome<client::PatchType> patch_type(const std::string& text) {
   return refuse(fmt::format("--type must be one of [json merge strategic], not \"{}\"", text));
 }
 
+// --local: what the patch makes of the files.
+Outcome<Json> patched_here(const ObjectInfo& info, client::PatchType type, const Json& body) {
+  if (type == client::PatchType::kJson) {
+    MOTH_ASSIGN(Json result, apply_json_patch(info.object, body));
+    return result;
+  }
+  schema::PatchSchemas schemas;
+  const PatchSchema* schema = schemas.of(
+      schema::find_type(info.resource->group, info.resource->version, info.resource->kind));
+  if (type == client::PatchType::kStrategic && !schema) {
+    return refuse(
+        fmt::format("{} has no strategic merge patch: use --type=merge", info.resource->kind));
+  }
+  if (type == client::PatchType::kStrategic) {
+    MOTH_ASSIGN(Json result, apply_strategic_patch(info.object, body, *schema));
+    return result;
+  }
+  Json result = info.object;
+  result.merge_patch(body);
+  return result;
+}
+
 Outcome<int> run_patch(Context& context, const Arguments& arguments) {
   MOTH_ASSIGN(Json body, patch_body(arguments));
   MOTH_ASSIGN(client::PatchType type, patch_type(arguments.text("type")));
   MOTH_ASSIGN(DryRun dry_run, dry_run_of(arguments));
   MOTH_ASSIGN(ResultPrinter printer, ResultPrinter::make(context, arguments, dry_run));
-  MOTH_ASSIGN(auto objects,
-              select_objects(context, select_options(arguments, arguments.words, false)));
+  bool local = arguments.flag("local");
+  if (local && dry_run == DryRun::kServer)
+    return refuse("cannot specify --local and --dry-run=server");
+  SelectOptions options = select_options(arguments, arguments.words, false);
+  options.local = local;
+  MOTH_ASSIGN(auto objects, select_objects(context, options));
+  if (local || dry_run == DryRun::kClient) {
+    for (const ObjectInfo& info : objects) {
+      MOTH_ASSIGN(Json result, patched_here(info, type, body));
+      printer.print(result, result == info.object ? "patched (no change)" : "patched");
+    }
+    return context.exit_code();
+  }
   MOTH_ASSIGN(Api * api, context.api());
   QueryList query;
   if (dry_run != DryRun::kNone) query.emplace_back("dryRun", "All");
-  query.emplace_back("fieldManager", "kubectl-patch");
+  query.emplace_back("fieldManager", manager_of(arguments, "kubectl-patch"));
   for (const ObjectInfo& info : objects) {
     auto changed = api->patch(*info.resource, info.ns, info.name, type, body, query,
                               arguments.text("subresource"));
@@ -79,7 +116,8 @@ Command patch_command() {
               {print_flags(),
                filename_flags("Files that name the objects."),
                {dry_run_flag(),
-                {"field-manager", 0, FlagKind::kText, "", "Taken for compatibility."},
+                field_manager_flag(),
+                local_flag(),
                 {"patch", 'p', FlagKind::kText, "", "The patch, JSON or YAML."},
                 {"patch-file", 0, FlagKind::kText, "", "A file with the patch."},
                 {"subresource", 0, FlagKind::kText, "", "Patch this subresource: status or scale."},

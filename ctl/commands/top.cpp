@@ -33,13 +33,15 @@ Outcome<> need_metrics(Api& api) {
 }
 
 Outcome<Json> fetch_metrics(Api& api, std::string_view resource, const std::string& ns,
-                            const std::string& name, const std::string& selector) {
+                            const std::string& name, const std::string& selector,
+                            const std::string& fields = "") {
   RestRequest request;
   request.path = "/apis/metrics.k8s.io/v1beta1";
   if (!ns.empty()) request.path += "/namespaces/" + ns;
   request.path += "/" + std::string(resource);
   if (!name.empty()) request.path += "/" + name;
   if (!selector.empty()) request.query.emplace_back("labelSelector", selector);
+  if (!fields.empty()) request.query.emplace_back("fieldSelector", fields);
   MOTH_ASSIGN(Json answer, api.json(std::move(request)));
   if (answer.contains("items")) return answer["items"];
   return Json::array({std::move(answer)});
@@ -72,17 +74,24 @@ std::vector<Usage> pod_usage(const Json& items, bool by_container) {
   return all;
 }
 
+Outcome<> refuse_swap(const Arguments& arguments) {
+  if (!arguments.flag("show-swap")) return {};
+  return refuse("--show-swap is not supported: the metrics hold no swap");
+}
+
 Outcome<int> run_top_pods(Context& context, const Arguments& arguments) {
   const std::string& by = arguments.text("sort-by");
   if (!by.empty() && by != "cpu" && by != "memory")
     return refuse("--sort-by accepts only cpu or memory");
+  MOTH_TRY(refuse_swap(arguments));
   MOTH_ASSIGN(Api * api, context.api());
   MOTH_TRY(need_metrics(*api));
   MOTH_ASSIGN(std::string ns, context.ns());
   bool everywhere = arguments.flag("all-namespaces");
   std::string name = arguments.words.empty() ? "" : arguments.words[0];
   MOTH_ASSIGN(Json items,
-              fetch_metrics(*api, "pods", everywhere ? "" : ns, name, arguments.text("selector")));
+              fetch_metrics(*api, "pods", everywhere ? "" : ns, name, arguments.text("selector"),
+                            arguments.text("field-selector")));
   bool containers = arguments.flag("containers");
   std::vector<Usage> usage = pod_usage(items, containers);
   if (usage.empty()) {
@@ -167,6 +176,7 @@ Outcome<int> run_top_nodes(Context& context, const Arguments& arguments) {
 Command top_command() {
   FlagSpec no_headers{"no-headers", 0, FlagKind::kBool, "", "Do not print headers."};
   FlagSpec selector{"selector", 'l', FlagKind::kText, "", "With these labels."};
+  FlagSpec show_swap{"show-swap", 0, FlagKind::kBool, "", "Not supported."};
   FlagSpec sort_by{"sort-by", 0, FlagKind::kText, "", "cpu or memory."};
   return {
       .name = "top",
@@ -181,6 +191,7 @@ Command top_command() {
                      selector,
                      {"show-capacity", 0, FlagKind::kBool, "",
                       "Percentages of the capacity, not of what is allocatable."},
+                     show_swap,
                      sort_by,
                      {"use-protocol-buffers", 0, FlagKind::kBool, "", "Taken for compatibility."}},
            .words = Words::kNodes,
@@ -191,8 +202,10 @@ Command top_command() {
            .usage = "[NAME | -l label]",
            .flags = {{"all-namespaces", 'A', FlagKind::kBool, "", "Of all namespaces."},
                      {"containers", 0, FlagKind::kBool, "", "Of each container."},
+                     {"field-selector", 0, FlagKind::kText, "", "Filter by fields."},
                      no_headers,
                      selector,
+                     show_swap,
                      sort_by,
                      {"sum", 0, FlagKind::kBool, "", "Print the sum as well."},
                      {"use-protocol-buffers", 0, FlagKind::kBool, "", "Taken for compatibility."}},

@@ -149,13 +149,23 @@ Outcome<int> run_wait(Context& context, const Arguments& arguments) {
   bool may_be_absent = condition.kind == WaitCondition::Kind::kDelete ||
                        condition.kind == WaitCondition::Kind::kCreate;
   options.fetch = !may_be_absent;
+  options.local = arguments.flag("local");
   auto timeout = arguments.duration("timeout");
   if (timeout.count() < 0) timeout = std::chrono::hours(24 * 7);
   SteadyTime deadline = std::chrono::steady_clock::now() + timeout;
   MOTH_ASSIGN(auto objects, select_objects(context, options));
-  MOTH_ASSIGN(Api * api, context.api());
   if (objects.empty() && context.exit_code() == 0 && !may_be_absent)
     return refuse("no matching resources found");
+  if (options.local) {
+    for (const ObjectInfo& info : objects) {
+      MOTH_ASSIGN(bool met, wait_condition_met(condition, &info.object));
+      if (!met)
+        return refuse(fmt::format("condition not met for {}/{}", info.resource->plural, info.name));
+      printer.print(info.object, "condition met");
+    }
+    return context.exit_code();
+  }
+  MOTH_ASSIGN(Api * api, context.api());
   for (ObjectInfo& info : objects) {
     // What was never there counts as deleted, in silence.
     if (condition.kind == WaitCondition::Kind::kDelete && info.object.empty()) {
@@ -198,6 +208,7 @@ Command wait_command() {
                            selector_flags(),
                            {{"for", 0, FlagKind::kText, "",
                              "condition=NAME[=VALUE], delete, create, jsonpath='{EXPR}'[=VALUE]."},
+                            {"local", 0, FlagKind::kBool, "", "Look at files; ask no server."},
                             {"timeout", 0, FlagKind::kDuration, "30s",
                              "How long to wait; 0: look once; negative: a week."}}}),
       .words = Words::kResourceNames,

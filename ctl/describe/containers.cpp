@@ -216,6 +216,8 @@ const Json* status_of(const Json* statuses, const std::string& name) {
   return nullptr;
 }
 
+}  // namespace
+
 void write_volume_source(DescribeWriter& out, const Json& volume) {
   auto line = [&](std::string_view key, const std::string& value) {
     out.write(2, "{}:\t{}\n", key, value);
@@ -270,12 +272,26 @@ void write_volume_source(DescribeWriter& out, const Json& volume) {
     line("Server", string_or(*nfs, "server"));
     line("Path", string_or(*nfs, "path"));
     line("ReadOnly", flag(*nfs, "readOnly"));
+  } else if (const Json* local = find_member(volume, "local")) {
+    line("Type", "LocalVolume (a persistent volume backed by local storage on a node)");
+    line("Path", string_or(*local, "path"));
+  } else if (const Json* csi = find_member(volume, "csi")) {
+    line("Type", "CSI (a Container Storage Interface (CSI) volume source)");
+    line("Driver", string_or(*csi, "driver"));
+    line("FSType", string_or(*csi, "fsType"));
+    if (csi->contains("volumeHandle")) line("VolumeHandle", string_or(*csi, "volumeHandle"));
+    line("ReadOnly", flag(*csi, "readOnly"));
+    line("VolumeAttributes", pairs_text(find_member(*csi, "volumeAttributes")));
+  } else if (const Json* ephemeral = find_member(volume, "ephemeral")) {
+    line("Type",
+         "EphemeralVolume (an inline specification for a volume that gets created and "
+         "deleted with the pod)");
+    if (const Json* claim_spec = find_path(*ephemeral, "volumeClaimTemplate", "spec"))
+      line("StorageClass", string_or(*claim_spec, "storageClassName"));
   } else {
     out.write(1, "<unknown>\n");
   }
 }
-
-}  // namespace
 
 void write_containers(DescribeWriter& out, std::string_view label, const Json* containers,
                       const Json* statuses, const Json* pod, std::string_view space) {

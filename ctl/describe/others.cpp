@@ -10,19 +10,6 @@
 namespace moth::ctl {
 namespace {
 
-std::string joined(const Json* list, std::string_view by = ",") {
-  std::string text;
-  for (const Json& entry : list && list->is_array() ? *list : Json::array())
-    text += (text.empty() ? "" : std::string(by)) + scalar_text(entry);
-  return text;
-}
-
-void write_head(DescribeWriter& out, const Json& object) {
-  write_name(out, object);
-  write_labels(out, "Labels", metadata_member(object, "labels"));
-  write_annotations(out, "Annotations", metadata_member(object, "annotations"));
-}
-
 // "10.0.0.1:80,10.0.0.2:80 + 2 more..." of the ready endpoints for a port's name.
 std::string endpoints_text(const Json& slices, const std::string& port_name) {
   constexpr std::size_t kShown = 3;
@@ -124,6 +111,10 @@ void write_metric(DescribeWriter& out, const Json& status, const Json& metric) {
 
 }  // namespace
 
+std::string service_endpoints(Api& api, const Json& service, const std::string& port_name) {
+  return endpoints_text(endpoint_slices(api, service), port_name);
+}
+
 void describe_service(DescribeWriter& out, Api& api, const Json& service) {
   const Json spec = service.value("spec", Json::object());
   write_head(out, service);
@@ -136,16 +127,16 @@ void describe_service(DescribeWriter& out, Api& api, const Json& service) {
   if (std::string policy = string_or(spec, "ipFamilyPolicy"); !policy.empty())
     out.write(0, "IP Family Policy:\t{}\n", policy);
   if (const Json* families = find_member(spec, "ipFamilies"); families && !families->empty())
-    out.write(0, "IP Families:\t{}\n", joined(families));
+    out.write(0, "IP Families:\t{}\n", joined_text(families));
   else
     out.write(0, "IP Families:\t<none>\n");
   out.write(0, "IP:\t{}\n", string_or(spec, "clusterIP"));
   if (const Json* ips = find_member(spec, "clusterIPs"); ips && !ips->empty())
-    out.write(0, "IPs:\t{}\n", joined(ips));
+    out.write(0, "IPs:\t{}\n", joined_text(ips));
   else
     out.write(0, "IPs:\t<none>\n");
   if (const Json* external = find_member(spec, "externalIPs"); external && !external->empty())
-    out.write(0, "External IPs:\t{}\n", joined(external));
+    out.write(0, "External IPs:\t{}\n", joined_text(external));
   if (std::string name = string_or(spec, "externalName"); !name.empty())
     out.write(0, "External Name:\t{}\n", name);
   const Json* ingress = find_path(service, "status", "loadBalancer", "ingress");
@@ -221,7 +212,7 @@ void describe_secret(DescribeWriter& out, Api&, const Json& secret) {
   }
 }
 
-void describe_namespace(DescribeWriter& out, Api&, const Json& ns) {
+void describe_namespace(DescribeWriter& out, Api& api, const Json& ns) {
   write_head(out, ns);
   out.write(0, "Status:\t{}\n", text_at(ns, "status", "phase"));
   if (const Json* conditions = find_path(ns, "status", "conditions");
@@ -236,15 +227,41 @@ void describe_namespace(DescribeWriter& out, Api&, const Json& ns) {
                 string_or(condition, "reason"), string_or(condition, "message"));
     }
   }
-  out.raw("\nNo resource quota.\n\nNo LimitRange resource.\n");
+  write_quotas_of(out, api, text_at(ns, "metadata", "name"));
 }
 
-void describe_service_account(DescribeWriter& out, Api&, const Json& account) {
+void describe_service_account(DescribeWriter& out, Api& api, const Json& account) {
   write_head(out, account);
-  std::string secrets;
-  for (const Json& entry : account.value("imagePullSecrets", Json::array()))
-    secrets += (secrets.empty() ? "" : "\n\t") + string_or(entry, "name");
-  out.write(0, "Image pull secrets:\t{}\n", secrets.empty() ? "<none>" : secrets);
+  std::string ns = text_at(account, "metadata", "namespace");
+  auto secrets = api.resource("secrets");
+  auto list = secrets ? api.list(**secrets, ns) : Outcome<Json>(fail(secrets.error()));
+  std::vector<std::string> known, tokens;
+  for (const Json& secret : list ? (*list)["items"] : Json::array()) {
+    std::string name = text_at(secret, "metadata", "name");
+    known.push_back(name);
+    const Json* marks = metadata_member(secret, "annotations");
+    bool own = string_or(secret, "type") == "kubernetes.io/service-account-token" && marks &&
+               string_or(*marks, "kubernetes.io/service-account.name") ==
+                   text_at(account, "metadata", "name");
+    if (own) tokens.push_back(name);
+  }
+  auto write = [&](std::string_view title, const std::vector<std::string>& names) {
+    out.write(0, "{}\t{}", title, names.empty() ? "<none>\n" : "");
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      bool missing = list && std::find(known.begin(), known.end(), names[i]) == known.end();
+      out.write(0, "{}{}{}\n", i ? "                   \t" : "", names[i],
+                missing ? " (not found)" : "");
+    }
+  };
+  auto names_of = [&](const char* member) {
+    std::vector<std::string> names;
+    const Json entries = account.value(member, Json::array());
+    for (const Json& entry : entries) names.push_back(string_or(entry, "name"));
+    return names;
+  };
+  write("Image pull secrets:", names_of("imagePullSecrets"));
+  write("Mountable secrets: ", names_of("secrets"));
+  write("Tokens:            ", tokens);
 }
 
 namespace {

@@ -222,6 +222,17 @@ void describe_replica_set(DescribeWriter& out, Api& api, const Json& set) {
   write_conditions(out, set);
 }
 
+void describe_replication_controller(DescribeWriter& out, Api& api, const Json& controller) {
+  write_name(out, controller);
+  out.write(0, "Selector:\t{}\n", pairs_text(find_path(controller, "spec", "selector")));
+  write_labels_and_annotations(out, controller);
+  out.write(0, "Replicas:\t{} current / {} desired\n", status_number(controller, "replicas"),
+            spec_number(controller, "replicas"));
+  write_pod_phases(out, api, controller);
+  if (const Json* pods = find_path(controller, "spec", "template")) write_pod_template(out, *pods);
+  write_conditions(out, controller);
+}
+
 void describe_stateful_set(DescribeWriter& out, Api& api, const Json& set) {
   write_name(out, set);
   out.write(0, "CreationTimestamp:\t{}\n",

@@ -188,4 +188,38 @@ void write_events(DescribeWriter& out, const Json& events) {
   }
 }
 
+void write_head(DescribeWriter& out, const Json& object) {
+  write_name(out, object);
+  write_labels(out, "Labels", metadata_member(object, "labels"));
+  write_annotations(out, "Annotations", metadata_member(object, "annotations"));
+}
+
+void write_time(DescribeWriter& out, std::string_view title, const std::string& rfc3339) {
+  if (!rfc3339.empty()) out.write(0, "{}:\t{}\n", title, long_time(rfc3339));
+}
+
+std::string pairs_text(const Json* map) {
+  std::string text;
+  for (const auto& [key, value] : object_or_empty(map).items())
+    text += (text.empty() ? "" : ",") + key + "=" + scalar_text(value);
+  return text.empty() ? "<none>" : text;
+}
+
+std::string joined_text(const Json* list, std::string_view by) {
+  std::string text;
+  if (!list || !list->is_array()) return text;
+  for (const Json& entry : *list)
+    text += (text.empty() ? "" : std::string(by)) + scalar_text(entry);
+  return text;
+}
+
+std::string bracketed_text(const Json* list) {
+  return "[" + joined_text(list, " ") + "]";
+}
+
+std::string scalar_or(const Json& object, std::string_view key, std::string_view none) {
+  const Json* found = find_member(object, key);
+  return found && !found->is_null() ? scalar_text(*found) : std::string(none);
+}
+
 }  // namespace moth::ctl

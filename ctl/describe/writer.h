@@ -49,6 +49,19 @@ void write_containers(DescribeWriter& out, std::string_view label, const Json* c
 void write_volumes(DescribeWriter& out, const Json* volumes, std::string_view space);
 void write_pod_template(DescribeWriter& out, const Json& pod_template);
 void write_events(DescribeWriter& out, const Json& events);
+// Name, Namespace (unless empty), Labels, Annotations.
+void write_head(DescribeWriter& out, const Json& object);
+// The source of a pod's or a persistent volume, whose member says what it is.
+void write_volume_source(DescribeWriter& out, const Json& volume);
+// "CreationTimestamp" and other times: RFC 1123 with the zone's offset. Nothing without a time.
+void write_time(DescribeWriter& out, std::string_view title, const std::string& rfc3339);
+// "a=b,c=d"; "<none>" without entries.
+std::string pairs_text(const Json* map);
+// "a,b"; "" without entries. And as Go prints a list: "[a b]".
+std::string joined_text(const Json* list, std::string_view by = ",");
+std::string bracketed_text(const Json* list);
+// A member's scalar or `none`.
+std::string scalar_or(const Json& object, std::string_view key, std::string_view none);
 
 // Shorthands for reading. Texts of members; "" when absent.
 std::string text_at(const Json& object, std::string_view first, std::string_view second);

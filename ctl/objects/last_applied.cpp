@@ -44,14 +44,6 @@ std::string field_validation(const Arguments& arguments) {
   return "Strict";
 }
 
-Outcome<> refuse_kustomize(const Arguments& arguments) {
-  if (!arguments.given("kustomize")) return {};
-  return refuse(
-      "-k is not supported: build the manifests first, e.g. \"kubectl kustomize DIR | moth apply "
-      "-f "
-      "-\"");
-}
-
 std::string gvr_text(const ApiResource& resource) {
   return resource.group + "/" + resource.version + ", Resource=" + resource.plural;
 }

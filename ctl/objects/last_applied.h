@@ -19,8 +19,6 @@ bool live_annotation(const Json& live);
 // --validate, and its value as the parameter fieldValidation.
 FlagSpec validate_flag();
 std::string field_validation(const Arguments& arguments);
-// -k is not supported: says what to do.
-Outcome<> refuse_kustomize(const Arguments& arguments);
 // "apps/v1, Resource=deployments"; "/v1, Resource=pods".
 std::string gvr_text(const ApiResource& resource);
 

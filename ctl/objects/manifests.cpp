@@ -11,6 +11,7 @@
 #include <sstream>
 
 #include "api/machinery/yaml.h"
+#include "ctl/cli/fetch.h"
 
 namespace moth::ctl {
 namespace {
@@ -99,11 +100,11 @@ std::vector<std::string> expand(const std::string& path) {
 }  // namespace
 
 std::vector<FlagSpec> filename_flags(std::string_view what) {
-  return {
-      {"filename", 'f', FlagKind::kList, "", what},
-      {"kustomize", 'k', FlagKind::kText, "", "Not supported: run \"kubectl kustomize\" first."},
-      {"recursive", 'R', FlagKind::kBool, "",
-       "Also read the directories below the one named with -f."}};
+  return {{"filename", 'f', FlagKind::kList, "", what},
+          {"kustomize", 'k', FlagKind::kText, "",
+           "A kustomization directory; built by kustomize or kubectl, which must be on the PATH."},
+          {"recursive", 'R', FlagKind::kBool, "",
+           "Also read the directories below the one named with -f."}};
 }
 
 void read_manifest_text(std::string_view text, const std::string& source, Manifests& into) {
@@ -136,9 +137,9 @@ Outcome<Manifests> read_manifests(std::istream& in, const std::vector<std::strin
       continue;
     }
     if (named.starts_with("http://") || named.starts_with("https://")) {
-      return refuse(
-          fmt::format("reading {} from the network is not supported: curl -fsSL {} | moth ... -f -",
-                      named, named));
+      MOTH_ASSIGN(std::string text, fetch_url(named));
+      read_manifest_text(text, named, all);
+      continue;
     }
     for (const std::string& path : expand(named)) {
       std::error_code error;
@@ -156,6 +157,18 @@ Outcome<Manifests> read_manifests(std::istream& in, const std::vector<std::strin
       for (const std::string& file : files) read_file(file, all);
     }
   }
+  return all;
+}
+
+Outcome<Manifests> manifests_of(Context& context, const Arguments& arguments) {
+  const auto& files = arguments.texts("filename");
+  if (!arguments.given("kustomize"))
+    return read_manifests(context.in(), files, arguments.flag("recursive"));
+  if (!files.empty()) return refuse("only one of -f or -k can be specified");
+  const std::string& folder = arguments.text("kustomize");
+  MOTH_ASSIGN(std::string text, kustomize_build(folder));
+  Manifests all;
+  read_manifest_text(text, folder, all);
   return all;
 }
 

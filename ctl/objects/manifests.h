@@ -22,10 +22,12 @@ struct Manifests {
 // The flags -f, -R, -k.
 std::vector<FlagSpec> filename_flags(std::string_view what);
 
-// Files, directories (with `recursive` also what is below), globs and "-" for `in`. Lists are taken
-// apart. Fails when a path does not exist or names nothing to read.
+// Files, http and https addresses, directories (with `recursive` also what is below), globs and "-"
+// for `in`. Lists are taken apart. Fails when a path does not exist or names nothing to read.
 Outcome<Manifests> read_manifests(std::istream& in, const std::vector<std::string>& paths,
                                   bool recursive);
+// The same by the flags -f, -R and -k.
+Outcome<Manifests> manifests_of(Context& context, const Arguments& arguments);
 // The objects of one text.
 void read_manifest_text(std::string_view text, const std::string& source, Manifests& into);
 

@@ -5,15 +5,15 @@
 namespace moth::ctl {
 
 std::vector<FlagSpec> print_flags() {
-  return {
-      {"allow-missing-template-keys", 0, FlagKind::kBool, "true",
-       "Ignore missing fields in a jsonpath template."},
-      {"output", 'o', FlagKind::kText, "",
-       "Output format: json, yaml, name, jsonpath=..., jsonpath-as-json=..., jsonpath-file=..., "
-       "custom-columns=..., custom-columns-file=..., wide."},
-      {"show-managed-fields", 0, FlagKind::kBool, "",
-       "Keep managedFields when printing JSON or YAML."},
-      {"template", 0, FlagKind::kText, "", "The template of -o jsonpath."}};
+  return {{"allow-missing-template-keys", 0, FlagKind::kBool, "true",
+           "Ignore missing fields in a template."},
+          {"output", 'o', FlagKind::kText, "",
+           "Output format: json, yaml, kyaml, name, wide, jsonpath=..., jsonpath-as-json=..., "
+           "jsonpath-file=..., go-template=..., go-template-file=..., custom-columns=..., "
+           "custom-columns-file=..."},
+          {"show-managed-fields", 0, FlagKind::kBool, "",
+           "Keep managedFields when printing JSON or YAML."},
+          {"template", 0, FlagKind::kText, "", "The template of -o go-template, jsonpath, ..."}};
 }
 
 FlagSpec dry_run_flag() {

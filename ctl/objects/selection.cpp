@@ -3,8 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <memory>
 #include <set>
 
+#include "api/machinery/selectors.h"
+#include "ctl/cli/fetch.h"
 #include "ctl/printers/output_format.h"
 
 namespace moth::ctl {
@@ -152,9 +155,98 @@ Outcome<ObjectInfo> bind_manifest(Context& context, Manifest manifest) {
   return info;
 }
 
+namespace {
+
+// A type as the server would name it, for objects that it is not asked about.
+const ApiResource* local_resource(const Gvk& gvk) {
+  static std::vector<std::unique_ptr<ApiResource>> known;
+  for (const auto& resource : known)
+    if (resource->gvk() == gvk) return resource.get();
+  auto resource = std::make_unique<ApiResource>();
+  resource->group = gvk.group;
+  resource->version = gvk.version;
+  resource->kind = gvk.kind;
+  resource->singular = gvk.kind;
+  std::transform(resource->singular.begin(), resource->singular.end(), resource->singular.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  resource->plural = resource->singular + (resource->singular.ends_with('s') ? "es" : "s");
+  known.push_back(std::move(resource));
+  return known.back().get();
+}
+
+Outcome<std::vector<ObjectInfo>> select_local(Context& context, const SelectOptions& options) {
+  if (!options.words.empty())
+    return refuse("cannot specify a resource by name with --local: name files with -f");
+  MOTH_ASSIGN(Manifests manifests,
+              read_manifests(context.in(), options.filenames, options.recursive));
+  for (const Failure& failure : manifests.failures) context.report(failure);
+  MOTH_ASSIGN(LabelSelector selector, LabelSelector::parse(options.label_selector));
+  std::vector<ObjectInfo> found;
+  for (Manifest& manifest : manifests.objects) {
+    const Json* labels = find_path(manifest.object, "metadata", "labels");
+    if (selector.matches_json(labels ? *labels : Json()))
+      found.push_back(bind_local(context, std::move(manifest)));
+  }
+  return found;
+}
+
+}  // namespace
+
+ObjectInfo bind_local(Context& context, Manifest manifest) {
+  ObjectInfo info;
+  info.resource = local_resource(
+      Gvk::of(string_or(manifest.object, "apiVersion"), string_or(manifest.object, "kind")));
+  Json& metadata = manifest.object["metadata"];
+  if (!metadata.is_object()) metadata = Json::object();
+  info.name = string_or(metadata, "name");
+  info.ns = string_or(metadata, "namespace");
+  if (info.ns.empty() && context.ns_given()) info.ns = context.arguments().text("namespace");
+  info.object = std::move(manifest.object);
+  info.source = std::move(manifest.source);
+  return info;
+}
+
+Outcome<std::vector<ObjectInfo>> written_objects(Context& context, const Arguments& arguments,
+                                                 std::string_view verb) {
+  if (arguments.texts("filename").empty() && !arguments.given("kustomize"))
+    return refuse(fmt::format("must specify one of -f and -k to {}", verb));
+  MOTH_ASSIGN(Manifests manifests, manifests_of(context, arguments));
+  for (const Failure& failure : manifests.failures) context.report(failure);
+  std::vector<ObjectInfo> found;
+  for (Manifest& manifest : manifests.objects) {
+    auto info = bind_manifest(context, std::move(manifest));
+    if (info) {
+      found.push_back(*std::move(info));
+      continue;
+    }
+    if (info.error().origin == Failure::Origin::kNetwork) return fail(info.error());
+    context.report(info.error());
+  }
+  return found;
+}
+
+Outcome<> keep_selected(std::vector<ObjectInfo>& objects, const std::string& selector) {
+  if (selector.empty()) return {};
+  MOTH_ASSIGN(LabelSelector parsed, LabelSelector::parse(selector));
+  std::erase_if(objects, [&](const ObjectInfo& info) {
+    const Json* labels = find_path(info.object, "metadata", "labels");
+    return !parsed.matches_json(labels ? *labels : Json());
+  });
+  return {};
+}
+
+FlagSpec local_flag() {
+  return {"local", 0, FlagKind::kBool, "",
+          "Change what the files say and print it; ask no server."};
+}
+
 Outcome<std::vector<ObjectInfo>> select_objects(Context& context, const SelectOptions& options) {
   std::vector<ObjectInfo> found;
-  if (options.words.empty() && options.filenames.empty()) return refuse(options.nothing_given);
+  if (options.local) return select_local(context, options);
+  if (!options.kustomize.empty() && (!options.filenames.empty() || !options.words.empty()))
+    return refuse("-k stands alone: neither -f nor resource arguments go with it");
+  if (options.words.empty() && options.filenames.empty() && options.kustomize.empty())
+    return refuse(options.nothing_given);
   if (!options.words.empty() && !options.filenames.empty())
     return refuse(
         "when paths, URLs, or stdin is provided as input, you may not specify resource "
@@ -171,8 +263,13 @@ Outcome<std::vector<ObjectInfo>> select_objects(Context& context, const SelectOp
       return refuse("name cannot be provided when a selector is specified");
     MOTH_TRY(fetch(context, *api, item, ns, options, found));
   }
-  MOTH_ASSIGN(Manifests manifests,
-              read_manifests(context.in(), options.filenames, options.recursive));
+  Manifests manifests;
+  if (!options.kustomize.empty()) {
+    MOTH_ASSIGN(std::string text, kustomize_build(options.kustomize));
+    read_manifest_text(text, options.kustomize, manifests);
+  } else {
+    MOTH_ASSIGN(manifests, read_manifests(context.in(), options.filenames, options.recursive));
+  }
   for (const Failure& failure : manifests.failures) context.report(failure);
   for (Manifest& manifest : manifests.objects) {
     auto info = bind_manifest(context, std::move(manifest));
@@ -201,6 +298,7 @@ SelectOptions select_options(const Arguments& arguments, std::vector<std::string
   options.words = std::move(words);
   options.filenames = arguments.texts("filename");
   options.recursive = arguments.flag("recursive");
+  options.kustomize = arguments.text("kustomize");
   if (with_selectors) {
     options.label_selector = arguments.text("selector");
     options.field_selector = arguments.text("field-selector");

@@ -44,6 +44,9 @@ struct ObjectInfo {
 // context's), which is written into the object.
 Outcome<ObjectInfo> bind_manifest(Context& context, Manifest manifest);
 
+// The same without asking the server; the namespace is what -n or the object says.
+ObjectInfo bind_local(Context& context, Manifest manifest);
+
 struct SelectOptions {
   std::vector<std::string> words;
   std::vector<std::string> filenames;
@@ -51,7 +54,9 @@ struct SelectOptions {
   std::string label_selector, field_selector;
   bool all = false;  // a type without a name means all of its objects
   bool all_namespaces = false;
-  bool fetch = true;  // false: objects of files stay as written, named ones are empty
+  std::string kustomize;
+  bool local = false;  // only files, and the server is not asked at all
+  bool fetch = true;   // false: objects of files stay as written, named ones are empty
   // What to answer when neither words nor files are given.
   std::string nothing_given = "You must provide one or more resources by argument or filename.";
 };
@@ -63,6 +68,16 @@ Outcome<std::vector<ObjectInfo>> select_objects(Context& context, const SelectOp
 SelectOptions select_options(const Arguments& arguments, std::vector<std::string> words,
                              bool with_selectors);
 
+// The objects of -f and -k as they are written there: for commands that send them. What cannot be
+// read is reported. Fails when neither flag is given: `verb` is what was to be done ("create").
+Outcome<std::vector<ObjectInfo>> written_objects(Context& context, const Arguments& arguments,
+                                                 std::string_view verb);
+
+// Drops the objects whose labels do not match; "" keeps all.
+Outcome<> keep_selected(std::vector<ObjectInfo>& objects, const std::string& selector);
+
+// --local.
+FlagSpec local_flag();
 // -l, --field-selector, --all, -A as flags.
 std::vector<FlagSpec> selector_flags();
 // Joins lists of flags.

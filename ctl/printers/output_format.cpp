@@ -9,6 +9,7 @@
 #include "api/base/json.h"
 #include "api/machinery/yaml.h"
 #include "ctl/printers/columns.h"
+#include "ctl/printers/kyaml.h"
 
 namespace moth::ctl {
 namespace {
@@ -173,10 +174,12 @@ Result<OutputFormat> parse_output_format(std::string_view text, std::string_view
   OutputFormat format;
   auto need_value = [&]() -> Result<> {
     if (!value.empty()) return {};
-    return fail(Error::bad_request(
-        fmt::format("template format specified but no template given: -o {}=...", name)));
+    return fail(Error::bad_request(fmt::format("template format specified but no template given")));
   };
-  if (text.empty()) return format;
+  format.allow_missing_keys = allow_missing_keys;
+  // --template alone is a Go template.
+  if (text.empty() && template_text.empty()) return format;
+  if (text.empty()) name = "go-template";
   if (name == "wide") {
     format.kind = OutputKind::kWide;
   } else if (name == "json") {
@@ -192,6 +195,21 @@ Result<OutputFormat> parse_output_format(std::string_view text, std::string_view
     }
     format.kind = name == "jsonpath-as-json" ? OutputKind::kJsonPathAsJson : OutputKind::kJsonPath;
     MOTH_ASSIGN(format.path, template_path(value, allow_missing_keys));
+  } else if (name == "kyaml") {
+    format.kind = OutputKind::kKyaml;
+  } else if (name == "go-template" || name == "template" || name == "go-template-file" ||
+             name == "templatefile") {
+    MOTH_TRY(need_value());
+    if (name.ends_with("file")) {
+      MOTH_ASSIGN(value, read_file(value));
+    }
+    format.kind = OutputKind::kGoTemplate;
+    auto parsed = GoTemplate::parse(value);
+    if (!parsed) {
+      return fail(Error::bad_request(
+          fmt::format("error parsing template {}, {}", value, parsed.error().message)));
+    }
+    format.go_template = *std::move(parsed);
   } else if (name == "custom-columns" || name == "custom-columns-file") {
     MOTH_TRY(need_value());
     format.kind = OutputKind::kCustomColumns;
@@ -204,8 +222,8 @@ Result<OutputFormat> parse_output_format(std::string_view text, std::string_view
   } else {
     return fail(Error::bad_request(fmt::format(
         "unable to match a printer suitable for the output format \"{}\", allowed formats are: "
-        "custom-columns,custom-columns-file,json,jsonpath,jsonpath-as-json,jsonpath-file,name,wide,"
-        "yaml",
+        "custom-columns,custom-columns-file,go-template,go-template-file,json,jsonpath,"
+        "jsonpath-as-json,jsonpath-file,kyaml,name,template,templatefile,wide,yaml",
         text)));
   }
   return format;
@@ -252,6 +270,14 @@ Result<std::string> render(const OutputFormat& format, const Json& object, bool 
             Error::bad_request(fmt::format("error executing jsonpath: {}", text.error().message)));
       }
       return text;
+    }
+    case OutputKind::kKyaml:
+      return to_kyaml(object);
+    case OutputKind::kGoTemplate: {
+      auto filled = format.go_template->render(object, format.allow_missing_keys);
+      if (!filled)
+        return fail(Error::bad_request("error executing template: " + filled.error().message));
+      return filled;
     }
     case OutputKind::kJsonPathAsJson:
       return render_path_json(*format.path, object);

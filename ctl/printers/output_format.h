@@ -9,6 +9,7 @@
 #include "api/base/json_fwd.h"
 #include "api/base/result.h"
 #include "api/machinery/jsonpath.h"
+#include "ctl/printers/go_template.h"
 
 namespace moth::ctl {
 
@@ -21,6 +22,8 @@ enum class OutputKind {
   kJsonPath,
   kJsonPathAsJson,
   kCustomColumns,
+  kGoTemplate,
+  kKyaml,
 };
 
 struct CustomColumn {
@@ -32,13 +35,16 @@ struct OutputFormat {
   OutputKind kind = OutputKind::kTable;
   std::optional<JsonPath> path;
   std::vector<CustomColumn> columns;
+  std::optional<GoTemplate> go_template;
+  bool allow_missing_keys = true;
 
   bool human() const { return kind == OutputKind::kTable || kind == OutputKind::kWide; }
 };
 
 // The value of -o: "", wide, json, yaml, name, jsonpath=..., jsonpath-file=...,
-// jsonpath-as-json=..., custom-columns=..., custom-columns-file=...; with `template_text` for
-// --template. Reads a file for the -file forms.
+// jsonpath-as-json=..., custom-columns=..., custom-columns-file=..., go-template=...,
+// go-template-file=..., kyaml; with `template_text` for --template. Reads a file for the -file
+// forms.
 Result<OutputFormat> parse_output_format(std::string_view text, std::string_view template_text = "",
                                          bool allow_missing_keys = true);
 

@@ -103,6 +103,22 @@ RestClient::RestClient(asio::any_io_executor io, asio::any_io_executor blocking,
         return client;
       }()) {}
 
+void RestClient::add_credentials(http::Headers& headers) const {
+  if (std::string token = current_token(endpoint_); !token.empty()) {
+    headers.set("Authorization", "Bearer " + token);
+  } else if (!endpoint_.username.empty()) {
+    headers.set("Authorization",
+                    "Basic " + basic_credentials(endpoint_.username, endpoint_.password));
+  }
+  if (!endpoint_.impersonate.empty()) headers.set("Impersonate-User", endpoint_.impersonate);
+  if (!endpoint_.impersonate_uid.empty())
+    headers.set("Impersonate-Uid", endpoint_.impersonate_uid);
+  for (const std::string& group : endpoint_.impersonate_groups)
+    headers.add("Impersonate-Group", group);
+  for (const auto& [key, value] : endpoint_.impersonate_extra)
+    headers.add("Impersonate-Extra-" + http::percent_encode(key), value);
+}
+
 http::ClientRequest RestClient::prepare(RestRequest& request) {
   http::ClientRequest out;
   out.method = request.method;
@@ -111,17 +127,7 @@ http::ClientRequest RestClient::prepare(RestRequest& request) {
   out.headers.set("Accept", request.accept);
   if (!request.body.empty() && !request.content_type.empty())
     out.headers.set("Content-Type", request.content_type);
-  if (std::string token = current_token(endpoint_); !token.empty()) {
-    out.headers.set("Authorization", "Bearer " + token);
-  } else if (!endpoint_.username.empty()) {
-    out.headers.set("Authorization",
-                    "Basic " + basic_credentials(endpoint_.username, endpoint_.password));
-  }
-  if (!endpoint_.impersonate.empty()) out.headers.set("Impersonate-User", endpoint_.impersonate);
-  if (!endpoint_.impersonate_uid.empty())
-    out.headers.set("Impersonate-Uid", endpoint_.impersonate_uid);
-  for (const std::string& group : endpoint_.impersonate_groups)
-    out.headers.add("Impersonate-Group", group);
+  add_credentials(out.headers);
   out.timeout = options_.request_timeout;
   if (options_.trace) {
     options_.trace(fmt::format("{} {}", out.method, out.url));
@@ -191,6 +197,19 @@ Task<RestResult<http::WebSocket>> RestClient::websocket(RestRequest request,
     co_return tl::unexpected(RestError{std::move(socket).error(), !own});
   }
   co_return *std::move(socket);
+}
+
+Task<Result<http::ResponseStream>> RestClient::forward(http::ClientRequest request) {
+  request.url = endpoint_.server + request.url;
+  add_credentials(request.headers);
+  request.timeout = std::chrono::milliseconds(0);
+  co_return co_await client_.open(std::move(request));
+}
+
+Task<Result<http::Upgraded>> RestClient::forward_upgrade(http::ClientRequest request) {
+  request.url = endpoint_.server + request.url;
+  add_credentials(request.headers);
+  co_return co_await client_.upgrade(std::move(request));
 }
 
 }  // namespace moth::client

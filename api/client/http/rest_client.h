@@ -65,12 +65,18 @@ class RestClient {
   Task<RestResult<http::WebSocket>> websocket(RestRequest request,
                                               std::vector<std::string> subprotocols);
 
+  // Somebody else's request, sent on to this server with our credentials: `request.url` is a path
+  // with its query. Answers of any status are passed back.
+  Task<Result<http::ResponseStream>> forward(http::ClientRequest request);
+  Task<Result<http::Upgraded>> forward_upgrade(http::ClientRequest request);
+
   const KubeEndpoint& endpoint() const { return endpoint_; }
 
  private:
   RestClient(asio::any_io_executor io, asio::any_io_executor blocking, KubeEndpoint endpoint,
              RestOptions options, http::TlsContextPtr tls);
   http::ClientRequest prepare(RestRequest& request);
+  void add_credentials(http::Headers& headers) const;
   void note_answer(const RestRequest& request, int status, const http::Headers& headers);
 
   KubeEndpoint endpoint_;

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "api/base/json_fwd.h"
@@ -69,6 +70,7 @@ struct KubeEndpoint {
   bool insecure_skip_tls_verify = false;
   std::string impersonate, impersonate_uid;
   std::vector<std::string> impersonate_groups;
+  std::vector<std::pair<std::string, std::string>> impersonate_extra;  // key, value
 };
 
 // Command line overrides; empty: what the file says.
