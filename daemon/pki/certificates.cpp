@@ -178,8 +178,12 @@ Result<void> finish_leaf(X509* certificate, X509* issuer, EVP_PKEY* issuer_key,
   MOTH_TRY(set_validity(certificate, now - kBackdate, now + request.lifetime));
   X509_set_issuer_name(certificate, X509_get_subject_name(issuer));
   MOTH_TRY(add_extension(certificate, issuer, NID_basic_constraints, "critical,CA:FALSE"));
-  MOTH_TRY(add_extension(certificate, issuer, NID_key_usage,
-                         "critical,digitalSignature,keyEncipherment"));
+  if (request.digital_signature || request.key_encipherment) {
+    const char* usages = !request.key_encipherment    ? "critical,digitalSignature"
+                         : !request.digital_signature ? "critical,keyEncipherment"
+                                                      : "critical,digitalSignature,keyEncipherment";
+    MOTH_TRY(add_extension(certificate, issuer, NID_key_usage, usages));
+  }
   const char* usage = request.server && request.client ? "serverAuth,clientAuth"
                       : request.server                 ? "serverAuth"
                                                        : "clientAuth";
@@ -222,6 +226,8 @@ void read_names(const GENERAL_NAMES* names, CertificateInfo& info) {
   for (int i = 0; names && i < sk_GENERAL_NAME_num(names); ++i) {
     const GENERAL_NAME* name = sk_GENERAL_NAME_value(names, i);
     if (name->type == GEN_DNS) info.dns_names.push_back(text_of(name->d.dNSName));
+    info.has_other_names =
+        info.has_other_names || (name->type != GEN_DNS && name->type != GEN_IPADD);
     if (name->type != GEN_IPADD) continue;
     std::array<char, INET6_ADDRSTRLEN> buffer{};
     int family = ASN1_STRING_length(name->d.iPAddress) == 4 ? AF_INET : AF_INET6;

@@ -23,7 +23,9 @@ struct CertificateRequest {
   std::vector<std::string> ip_addresses;
   bool server = false;  // extended key usages
   bool client = false;
-  std::chrono::hours lifetime{365 * 24};
+  bool digital_signature = true;  // key usages
+  bool key_encipherment = true;
+  std::chrono::seconds lifetime = std::chrono::hours(365 * 24);
 };
 
 struct CertificateInfo {
@@ -31,6 +33,7 @@ struct CertificateInfo {
   std::vector<std::string> organizations;
   std::vector<std::string> dns_names;
   std::vector<std::string> ip_addresses;  // normalised text
+  bool has_other_names = false;           // URIs, mail addresses and whatever else names there are
   WallTime not_before, not_after;
   bool is_ca = false;
   std::string serial;       // lower-case hex

@@ -192,8 +192,9 @@ class Maker {
   void limit_to_ca(CertificateRequest& request) const {
     auto info = inspect(pki_.ca.certificate_pem);
     if (!info) return;
-    auto left = std::chrono::duration_cast<std::chrono::hours>(info->not_after - now_);
-    request.lifetime = std::min(request.lifetime, std::max(left, std::chrono::hours(1)));
+    auto left = std::chrono::duration_cast<std::chrono::seconds>(info->not_after - now_);
+    request.lifetime =
+        std::min(request.lifetime, std::max<std::chrono::seconds>(left, std::chrono::hours(1)));
   }
 
   Result<void> ensure_signing_key() {

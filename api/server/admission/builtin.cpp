@@ -54,40 +54,6 @@ class NamespaceLifecycle final : public Admission {
   const ResourceDef* namespaces_;
 };
 
-class ServiceAccount final : public Admission {
- public:
-  ServiceAccount(Storage& storage, const resources::Registry& registry)
-      : storage_(storage), accounts_(registry.find("", "v1", "serviceaccounts")) {}
-  std::string_view name() const override { return "ServiceAccount"; }
-
-  Result<> mutate(const AdmissionRequest& request, Json& pod) override {
-    if (!is_pod_create(request)) return {};
-    Json& spec = pod["spec"];
-    std::string account = string_or(spec, "serviceAccountName", string_or(spec, "serviceAccount"));
-    if (account.empty()) account = "default";
-    spec["serviceAccountName"] = account;
-    spec["serviceAccount"] = account;
-    ObjectPtr object = storage_.latest(*accounts_, request.ns, account);
-    if (!object) {
-      // The controller makes "default" right after the namespace; a pod need not wait for that.
-      if (account == "default") return {};
-      return fail(Error::forbidden(
-          "pods", request.name,
-          fmt::format("error looking up service account {}/{}: serviceaccount \"{}\" not found",
-                      request.ns, account, account)));
-    }
-    const Json parsed = object->parse();
-    const Json* secrets = find_member(parsed, "imagePullSecrets");
-    if (secrets && !secrets->empty() && !spec.contains("imagePullSecrets"))
-      spec["imagePullSecrets"] = *secrets;
-    return {};
-  }
-
- private:
-  Storage& storage_;
-  const ResourceDef* accounts_;
-};
-
 class Priority final : public Admission {
  public:
   Priority(Storage& storage, const resources::Registry& registry)
@@ -177,10 +143,6 @@ class DefaultTolerationSeconds final : public Admission {
 std::unique_ptr<Admission> make_namespace_lifecycle(Storage& storage,
                                                     const resources::Registry& registry) {
   return std::make_unique<NamespaceLifecycle>(storage, registry);
-}
-std::unique_ptr<Admission> make_service_account(Storage& storage,
-                                                const resources::Registry& registry) {
-  return std::make_unique<ServiceAccount>(storage, registry);
 }
 std::unique_ptr<Admission> make_priority(Storage& storage, const resources::Registry& registry) {
   return std::make_unique<Priority>(storage, registry);
