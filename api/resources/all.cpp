@@ -2,6 +2,7 @@
 // by name.
 #include "api/resources/admissionregistration_v1/rows.h"
 #include "api/resources/apiregistration_v1/rows.h"
+#include "api/resources/apiextensions_v1/rows.h"
 #include "api/resources/apps_v1/rows.h"
 #include "api/resources/authentication_v1/rows.h"
 #include "api/resources/authorization_v1/rows.h"
@@ -14,6 +15,7 @@
 #include "api/resources/events_v1/rows.h"
 #include "api/resources/flowcontrol_v1/rows.h"
 #include "api/resources/metrics_v1beta1/rows.h"
+#include "api/resources/networking_v1/rows.h"
 #include "api/resources/node_v1/rows.h"
 #include "api/resources/policy_v1/rows.h"
 #include "api/resources/rbac_v1/rows.h"
@@ -48,6 +50,8 @@ Result<std::unique_ptr<Registry>> make_registry() {
       //
       certificate_signing_requests,
       //
+      ingress_classes, ingresses, ip_addresses, network_policies, service_cidrs,
+      //
       pod_disruption_budgets,
       //
       cluster_role_bindings, cluster_roles, role_bindings, roles,
@@ -58,6 +62,8 @@ Result<std::unique_ptr<Registry>> make_registry() {
       mutating_admission_policies, mutating_admission_policy_bindings,
       mutating_webhook_configurations, validating_admission_policies,
       validating_admission_policy_bindings, validating_webhook_configurations,
+      //
+      custom_resource_definitions,
       //
       priority_classes,
       //

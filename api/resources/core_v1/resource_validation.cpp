@@ -1,45 +1,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 
 #include "api/base/json.h"
-#include "api/machinery/names.h"
 #include "api/resources/check.h"
 #include "api/resources/core_v1/pod_validation.h"
 #include "api/resources/core_v1/resource_list.h"
+#include "api/resources/core_v1/resource_names.h"
 #include "api/resources/edit.h"
 
 namespace moth::resources {
 namespace {
-
-constexpr std::array<std::string_view, 3> kContainerResources = {"cpu", "ephemeral-storage",
-                                                                 "memory"};
-
-bool is_container_resource(std::string_view name) {
-  return is_hugepages(name) || std::find(kContainerResources.begin(), kContainerResources.end(),
-                                         name) != kContainerResources.end();
-}
-
-bool may_overcommit(std::string_view name) {
-  return !is_hugepages(name) && !is_extended_resource(name);
-}
-
-void check_resource_name(FieldErrors& errors, const std::string& name, const FieldPath& path) {
-  Messages wrong = check_qualified_name(name);
-  add_invalid(errors, path, name, wrong);
-  if (name.find('/') == std::string::npos) {
-    if (is_container_resource(name)) return;
-    if (wrong.empty()) {
-      errors.push_back(
-          FieldError::invalid(path, name, "must be a standard resource type or fully qualified"));
-    }
-    errors.push_back(FieldError::invalid(path, name, "must be a standard resource for containers"));
-  } else if (name.starts_with("requests.")) {
-    errors.push_back(
-        FieldError::invalid(path, name, "doesn't follow extended resource name standard"));
-  }
-}
 
 void check_quantity(FieldErrors& errors, const std::string& name, const Quantity& quantity,
                     const FieldPath& path) {
@@ -87,12 +58,12 @@ FieldErrors validate_resources(const Json& resources, const FieldPath& path) {
   ResourceList requests = parse_resource_list(find_member(resources, "requests"));
   for (const auto& [name, quantity] : limits) {
     FieldPath at = path.child("limits").key(name);
-    check_resource_name(errors, name, at);
+    check_container_resource_name(errors, name, at);
     check_quantity(errors, name, quantity, at);
   }
   for (const auto& [name, quantity] : requests) {
     FieldPath at = path.child("requests").key(name);
-    check_resource_name(errors, name, at);
+    check_container_resource_name(errors, name, at);
     check_quantity(errors, name, quantity, at);
     check_against_limit(errors, name, quantity, limits, path);
   }
