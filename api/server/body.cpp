@@ -41,6 +41,22 @@ Result<DecodedBody> decode_body(const http::Request& request) {
     }
     return body;
   }
+  if (media == "application/apply-patch+yaml") {
+    // Most clients send JSON, of which the stricter parser knows duplicates.
+    if (request.body.find_first_not_of(" \t\r\n") == request.body.find('{')) {
+      if (auto value = parse_json(request.body, body.duplicates)) {
+        body.value = *std::move(value);
+        for (std::string& path : body.duplicates)
+          path = fmt::format("key \"{}\" already set", path);
+        return body;
+      }
+      body.duplicates.clear();
+    }
+    auto value = parse_yaml(request.body);
+    if (!value) return fail(Error::bad_request("error decoding YAML: " + value.error().message));
+    body.value = *std::move(value);
+    return body;
+  }
   if (media == "application/yaml" || media == "text/yaml" || media.ends_with("+yaml")) {
     MOTH_ASSIGN(body.value, parse_yaml(request.body));
     return body;
@@ -61,7 +77,7 @@ Result<client::PatchType> patch_type(const http::Request& request) {
   if (media == "application/apply-patch+yaml") return client::PatchType::kApply;
   return fail(
       unsupported("application/json-patch+json, application/merge-patch+json, "
-                  "application/strategic-merge-patch+json"));
+                  "application/strategic-merge-patch+json, application/apply-patch+yaml"));
 }
 
 Result<client::DeleteOptions> decode_delete_options(const http::Request& request) {

@@ -11,6 +11,7 @@
 #include "api/schema/types.h"
 #include "api/server/deletion.h"
 #include "api/server/meta_rules.h"
+#include "api/server/ownership.h"
 #include "api/server/pipeline_approval.h"
 #include "api/server/scale.h"
 
@@ -53,6 +54,17 @@ std::string object_name(const Json& object) {
 std::string object_meta(const Json& object, std::string_view field) {
   const Json* metadata = find_member(object, "metadata");
   return metadata ? string_or(*metadata, field) : "";
+}
+
+// Null when there are none. They are judged apart from the object.
+Json take_managed_fields(Json& object) {
+  auto metadata = object.is_object() ? object.find("metadata") : object.end();
+  if (metadata == object.end() || !metadata->is_object()) return nullptr;
+  auto managed = metadata->find("managedFields");
+  if (managed == metadata->end()) return nullptr;
+  Json taken = std::move(*managed);
+  metadata->erase(managed);
+  return taken;
 }
 
 Result<> check_name(const Json& object, const std::string& wanted) {
@@ -294,12 +306,17 @@ Task<Result<WriteResult>> Pipeline::create(Target target, Json object, RequestCo
     co_return fail(
         Error::unavailable(fmt::format("this server has nobody to answer {}", def.qualified())));
   }
+  Json sent = take_managed_fields(object);
   MOTH_CO_ASSIGN(Json decoded, decode(def, std::move(object), context));
   bool generated = object_name(decoded).empty() && !object_meta(decoded, "generateName").empty();
   Result<StagedWritePtr> staged;
   for (int attempt = 0; attempt < kGenerateNameTries; ++attempt) {
     Json copy = decoded;
     MOTH_CO_TRY(prepare_meta_for_create(copy, def, target.ns, clock_.wall(), random_));
+    if (def.set_defaults) def.set_defaults(copy);
+    Json managed = managed_of_new(registry_, target, copy, sent.is_null() ? nullptr : &sent,
+                                  context, clock_.wall());
+    if (!managed.empty()) copy["metadata"]["managedFields"] = std::move(managed);
     staged = concerns_remote(target, Operation::kCreate, context)
                  ? co_await stage_new_remotely(target, std::move(copy), context)
                  : stage_new(target, std::move(copy), context);
@@ -328,6 +345,7 @@ Result<Json> Pipeline::merge_for_update(const Target& target, const Json& old_st
     return fail(Error::modified(def.qualified(), target.name));
   }
   MOTH_TRY(check_name(object, target.name));
+  Json sent = take_managed_fields(object);
   MOTH_ASSIGN(Json decoded, decode(def, std::move(object), context));
   if (def.set_defaults) def.set_defaults(decoded);
   decoded = to_stored(def, std::move(decoded));
@@ -336,6 +354,8 @@ Result<Json> Pipeline::merge_for_update(const Target& target, const Json& old_st
               keep_rest(row, target.subresource, old_stored, std::move(decoded), clock_.wall()));
   keep_server_meta(merged, old_stored);
   if (target.subresource.empty() && row.prepare_update) row.prepare_update(merged, old_stored);
+  track_change(registry_, target, old_stored, merged, sent.is_null() ? nullptr : &sent, context,
+               clock_.wall());
   return merged;
 }
 
@@ -430,11 +450,10 @@ Task<Result<WriteResult>> Pipeline::patch(Target target, client::PatchType type,
                                           RequestContext& context) {
   auto rows = registry_.snapshot();  // keeps the row until the end
   const ResourceDef& def = *target.def;
-  // Told before the object is looked for: an apply patch would create a missing one.
   if (type == client::PatchType::kApply) {
-    co_return fail(Error::of(Reason::kUnsupportedMediaType,
-                             "server-side apply is not supported yet: use client-side apply "
-                             "(kubectl apply --server-side=false)"));
+    if (target.subresource == "scale")
+      co_return co_await apply_scale(std::move(target), std::move(patch), context);
+    co_return co_await apply_patch(std::move(target), std::move(patch), context);
   }
   auto edit = [&](const Json& current) -> Result<Json> {
     switch (type) {
@@ -457,7 +476,7 @@ Task<Result<WriteResult>> Pipeline::patch(Target target, client::PatchType type,
         return apply_strategic_patch(current, patch, *known);
       }
       case client::PatchType::kApply:
-        break;
+        break;  // never comes here
     }
     return fail(Error::internal("unknown patch type"));
   };

@@ -114,6 +114,9 @@ class Pipeline {
   Task<Result<WriteResult>> change(Target target,
                                    std::function<Result<Json>(const Json& current)> edit,
                                    RequestContext& context);
+  // pipeline_apply.cpp
+  Task<Result<WriteResult>> apply_patch(Target target, Json config, RequestContext& context);
+  Task<Result<WriteResult>> apply_scale(Target target, Json scale, RequestContext& context);
   Result<StagedWritePtr> stage_remove(const Target& target, const ObjectPtr& current,
                                       const client::DeleteOptions& options, RequestContext& context,
                                       bool& removed);

@@ -1,9 +1,11 @@
 #pragma once
 // Who asks for what. Value types.
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "api/base/error.h"
 #include "api/machinery/gvk.h"
 
 namespace moth::server {
@@ -30,6 +32,12 @@ struct RequestContext {
   std::string field_validation;  // "", Strict, Warn, Ignore
   bool dry_run = false;
   bool force = false;
+  // For managedFields: the object comes with those of its apply already; the subresource that a
+  // write to the parent is made for (scale).
+  bool applied = false;
+  std::string on_behalf_of;
+  // Why the user may not create what an apply does not find; none: may.
+  std::optional<Error> create_denied;
   // Texts for Warning headers, in order.
   std::vector<std::string> warnings;
 };

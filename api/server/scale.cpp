@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "api/base/json.h"
 #include "api/machinery/selectors.h"
 
@@ -38,6 +40,12 @@ Result<Json> read_scale(const resources::ResourceDef& def, const Json& object) {
   if (def.scale_spec_replicas.empty()) {
     return fail(Error::of(Reason::kNotFound, "the server could not find the requested resource"));
   }
+  if (def.custom && !at_pointer(object, def.scale_spec_replicas)) {
+    std::string path = def.scale_spec_replicas;
+    std::replace(path.begin(), path.end(), '/', '.');
+    return fail(
+        Error::internal(fmt::format("the spec replicas field \"{}\" does not exist", path)));
+  }
   Json metadata = Json::object();
   for (const char* field : {"name", "namespace", "uid", "resourceVersion", "creationTimestamp"}) {
     if (const Json* value = find_path(object, "metadata", field)) metadata[field] = *value;
@@ -50,6 +58,8 @@ Result<Json> read_scale(const resources::ResourceDef& def, const Json& object) {
   if (const Json* selector = at_pointer(object, def.scale_selector);
       selector && selector->is_object()) {
     scale["status"]["selector"] = selector_text(*selector);
+  } else if (selector && selector->is_string()) {
+    scale["status"]["selector"] = *selector;
   }
   return scale;
 }
@@ -74,6 +84,7 @@ Task<Result<WriteResult>> write_scale(Pipeline& pipeline, Target target, Json sc
   }
   Target parent = target;
   parent.subresource.clear();
+  context.on_behalf_of = "scale";
   auto written =
       co_await pipeline.patch(parent, client::PatchType::kMerge, std::move(patch), context);
   if (!written) co_return fail(written.error());

@@ -1,10 +1,13 @@
 // create, update, patch, delete, deletecollection, binding, eviction.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "api/base/await_on.h"
 #include "api/machinery/time.h"
 #include "api/server/api_server_impl.h"
+#include "api/server/auth/attributes.h"
 #include "api/server/body.h"
+#include "api/server/ownership.h"
 
 namespace moth::server {
 namespace {
@@ -67,10 +70,17 @@ Task<Result<>> ApiServer::Impl::update(Call& call) {
 Task<Result<>> ApiServer::Impl::patch(Call& call) {
   MOTH_CO_ASSIGN(client::PatchType type, patch_type(call.request()));
   MOTH_CO_ASSIGN(DecodedBody body, decode_body(call.request()));
-  if (type == client::PatchType::kApply && call.context.field_manager.empty()) {
-    co_return fail(
-        Error::bad_request("PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required "
-                           "value: is required for apply patch"));
+  bool apply = type == client::PatchType::kApply;
+  MOTH_CO_TRY(check_field_manager(call.context, "PatchOptions", apply));
+  if (apply) {
+    RequestInfo creates = call.info;
+    creates.verb = "create";
+    auto allowed = options_.authorizer->check(call.context.user, attributes_of(creates, ""));
+    if (!allowed) call.context.create_denied = allowed.error();
+  }
+  if (apply && !body.duplicates.empty() && call.context.field_validation == "Strict") {
+    co_return fail(Error::bad_request(
+        fmt::format("error strict decoding YAML: {}", fmt::join(body.duplicates, ", "))));
   }
   auto written = co_await await_on(
       control(), pipeline_.patch(call.target, type, std::move(body.value), call.context));
