@@ -30,19 +30,20 @@ Task<Result<>> bootstrap_cluster(client::ObjectClient& client, BootstrapOptions 
        {{"clusterIP", options.service_address},
         {"ports",
          Json::array({{{"name", "https"}, {"port", 443}, {"targetPort", options.api_port}}})}}}};
-  MOTH_CO_TRY(co_await ensure(client, client::gvr::kServices, "default", std::move(service)));
-  if (options.api_address.empty()) co_return Result<>{};
-  // No selector: the slice is ours to keep true when the address changes between starts.
+  co_return co_await ensure(client, client::gvr::kServices, "default", std::move(service));
+}
+
+Task<Result<>> publish_api_endpoint(client::ObjectClient& client, std::string api_address,
+                                    int api_port) {
   Json slice = {
       {"apiVersion", "discovery.k8s.io/v1"},
       {"kind", "EndpointSlice"},
       {"metadata",
        {{"name", "kubernetes"}, {"labels", {{"kubernetes.io/service-name", "kubernetes"}}}}},
       {"addressType", "IPv4"},
-      {"endpoints", Json::array({{{"addresses", Json::array({options.api_address})},
+      {"endpoints", Json::array({{{"addresses", Json::array({api_address})},
                                   {"conditions", {{"ready", true}}}}})},
-      {"ports",
-       Json::array({{{"name", "https"}, {"port", options.api_port}, {"protocol", "TCP"}}})}};
+      {"ports", Json::array({{{"name", "https"}, {"port", api_port}, {"protocol", "TCP"}}})}};
   auto known = co_await client.get(client::gvr::kEndpointSlices, "default", "kubernetes");
   if (!known)
     co_return co_await ensure(client, client::gvr::kEndpointSlices, "default", std::move(slice));

@@ -10,11 +10,15 @@ namespace moth {
 
 struct BootstrapOptions {
   std::string service_address;  // of the kubernetes Service: the first of the service CIDR
-  std::string api_address;      // where pods reach the API; empty: it listens on loopback only
   int api_port = 6443;
 };
 
 // Makes what is missing; what is there stays.
 Task<Result<>> bootstrap_cluster(client::ObjectClient& client, BootstrapOptions options);
+
+// Keeps the EndpointSlice of the Service kubernetes true: it has no selector, and the address may
+// change between two starts.
+Task<Result<>> publish_api_endpoint(client::ObjectClient& client, std::string api_address,
+                                    int api_port);
 
 }  // namespace moth

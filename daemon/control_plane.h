@@ -9,9 +9,18 @@
 #include "api/base/executors.h"
 #include "api/client/node_api.h"
 #include "api/server/pipeline.h"
+#include "daemon/controllers/certificates/certificates_controller.h"
+#include "daemon/controllers/serviceaccounttokens/serviceaccounttokens_controller.h"
 #include "daemon/local_client.h"
 
 namespace moth {
+
+// What the controllers that sign and publish keys need.
+struct ControlPlaneSecurity {
+  std::string ca_pem;
+  controllers::TokenSecretOptions token_secrets;
+  controllers::CertificateOptions certificates;
+};
 
 class ControlPlane {
  public:
@@ -19,6 +28,8 @@ class ControlPlane {
   ~ControlPlane();
   // Usage for the autoscaler; before start().
   void use_node(client::NodeApi* node);
+  // Before start(); without it the controllers that need it do not run.
+  void use_security(ControlPlaneSecurity security);
   void start();
   // Completes when the endpoints of everything known at start() are written.
   Task<void> endpoints_settled();

@@ -17,6 +17,7 @@
 #include "runtime/agent/references.h"
 #include "runtime/agent/resources/networking.h"
 #include "runtime/agent/resources/pod_resources.h"
+#include "runtime/agent/resources/pod_tokens.h"
 #include "runtime/agent/service_sync.h"
 #include "runtime/agent/usage_sampler.h"
 #include "runtime/network/host_network.h"
@@ -81,6 +82,8 @@ class RealNodeStack final : public NodeStack {
   Task<Result<>> start(server::Pipeline& pipeline, LocalReader& reader) override;
   Task<Result<>> start_services() override;
   client::NodeApi* api() override { return agent_.get(); }
+  std::string inner_address() const override { return net_.dns_address.text(); }
+  std::string host_address() const override { return host_ip_; }
   Task<void> detach() override;
   Task<Result<>> stop_workloads() override;
 
@@ -110,6 +113,7 @@ class RealNodeStack final : public NodeStack {
   std::unique_ptr<images::ImageService> images_;
   std::unique_ptr<agent::NodeContainerFactory> factory_;
   std::unique_ptr<agent::ProberFactory> probers_;
+  std::unique_ptr<agent::PodTokens> tokens_;
   std::unique_ptr<agent::ResourceServices> resource_services_;
   agent::PodResources resources_;
   std::unique_ptr<agent::WorkerServices> services_;
@@ -191,6 +195,10 @@ Task<Result<>> RealNodeStack::start(server::Pipeline& pipeline, LocalReader& rea
                                                                         config_.cluster_domain,
                                                                         net_.dns_address.text(),
                                                                         {}});
+  tokens_ = std::make_unique<agent::PodTokens>(
+      executors_.control(), clock_, *client_,
+      [this](const std::set<std::string>& uids) { pods_->refresh(uids); });
+  resource_services_->tokens = tokens_.get();
   resources_ = agent::make_pod_resources(*resource_services_);
   services_ = std::make_unique<agent::WorkerServices>(
       agent::WorkerServices{executors_, clock_, paths_, *client_, *events_, *runtime_, *factory_,
@@ -226,6 +234,7 @@ Task<Result<>> RealNodeStack::start(server::Pipeline& pipeline, LocalReader& rea
   MOTH_CO_TRY(co_await remove_strangers());
   MOTH_CO_TRY(co_await pods_->start(rebooted));
   usage_->start();
+  tokens_->start();
   scope_->spawn("image garbage collection", collect_images());
   co_return Result<>{};
 }
@@ -353,6 +362,7 @@ Task<void> RealNodeStack::detach() {
   }
   if (sync_) co_await sync_->stop();
   if (usage_) co_await usage_->stop();
+  if (tokens_) co_await tokens_->stop();
   if (pods_) co_await pods_->detach();
   if (dns_) co_await await_on(executors_.io(), dns_->stop());
   if (proxy_) co_await proxy_->stop();

@@ -1,6 +1,7 @@
 #pragma once
 // NodeStack: everything below runtime/ put together, as the application sees it. Control thread.
 #include <memory>
+#include <string>
 
 #include "api/base/clock.h"
 #include "api/base/executors.h"
@@ -26,6 +27,9 @@ class NodeStack {
   // rules never lose one.
   virtual Task<Result<>> start_services() = 0;
   virtual client::NodeApi* api() = 0;
+  // An address of the instance's own that its pods and this machine reach, and that of the machine.
+  virtual std::string inner_address() const = 0;
+  virtual std::string host_address() const = 0;
   // The daemon leaves, the containers stay.
   virtual Task<void> detach() = 0;
   // After start(), in place of start_services(): every container of the instance ends, everything

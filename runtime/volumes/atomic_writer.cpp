@@ -47,6 +47,7 @@ bool same_file(const std::string& path, const File& file, const AtomicWriteOptio
   if (::lstat(path.c_str(), &st) != 0 || !S_ISREG(st.st_mode)) return false;
   if ((st.st_mode & 07777) != wanted_mode(file, options)) return false;
   if (options.fs_group && st.st_gid != *options.fs_group) return false;
+  if (file.owner && st.st_uid != *file.owner) return false;
   if (static_cast<std::size_t>(st.st_size) != file.content.size()) return false;
   auto content = os::read_file(path, file.content.size());
   return content && *content == file.content;
@@ -106,6 +107,8 @@ Result<> write_payload(const std::string& folder, const Payload& payload,
     const std::string target = folder + "/" + path;
     MOTH_TRY(os::make_dirs(target.substr(0, target.rfind('/')), kFolderMode));
     MOTH_TRY(os::write_file(target, file.content, static_cast<mode_t>(file.mode)));
+    if (file.owner && ::chown(target.c_str(), *file.owner, static_cast<gid_t>(-1)) != 0)
+      return fail(errno_error("chown", target));
   }
   if (options.fs_group) {
     MOTH_TRY(apply_fs_group(folder, *options.fs_group, {.read_only = true}));

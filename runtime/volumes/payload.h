@@ -15,6 +15,7 @@ namespace moth::volumes {
 struct File {
   std::string content;
   std::uint32_t mode = 0644;
+  std::optional<std::uint32_t> owner{};  // unset: root
   bool operator==(const File&) const = default;
 };
 // By path below the volume's root. An ordered map, so that equal payloads compare equal.

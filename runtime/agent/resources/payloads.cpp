@@ -4,6 +4,7 @@
 #include "api/base/json.h"
 #include "runtime/agent/config/downward.h"
 #include "runtime/agent/config/env.h"
+#include "runtime/agent/resources/pod_tokens.h"
 #include "runtime/agent/resources/pod_volumes.h"
 
 namespace moth::agent {
@@ -24,9 +25,25 @@ Result<std::string> item_value(const PayloadInput& input, const DownwardItem& it
                         item.divisor, input.node_allocatable);
 }
 
+// The user that all containers run as, if the pod names one for each.
+std::optional<std::uint32_t> common_user(const resources::PodSpec& spec) {
+  std::optional<std::int64_t> common;
+  for (const auto* list : {&spec.init_containers, &spec.containers}) {
+    for (const resources::Container& container : *list) {
+      auto user = container.security.run_as_user ? container.security.run_as_user
+                                                 : spec.security.run_as_user;
+      if (!user || (common && *common != *user)) return std::nullopt;
+      common = user;
+    }
+  }
+  if (!common) return std::nullopt;
+  return static_cast<std::uint32_t>(*common);
+}
+
 class PayloadBuilder {
  public:
-  explicit PayloadBuilder(const PayloadInput& input) : input_(input) {}
+  explicit PayloadBuilder(const PayloadInput& input, bool without_tokens = false)
+      : input_(input), without_tokens_(without_tokens) {}
 
   Result<> operator()(const ConfigMapVolume& source) {
     return add(source, false, default_mode_.value_or(source.default_mode));
@@ -43,10 +60,21 @@ class PayloadBuilder {
     return {};
   }
   Result<> operator()(const ServiceAccountTokenSource& source) {
-    return fail(Error::of(
-        Reason::kInvalid,
-        fmt::format("serviceAccountToken projections (path {}) are not supported by this node",
-                    source.path)));
+    if (without_tokens_) return {};
+    if (!input_.token_texts || next_token_ >= input_.token_texts->size()) {
+      return fail(Error::of(
+          Reason::kInvalid,
+          fmt::format("serviceAccountToken projections (path {}) are not supported by this node",
+                      source.path)));
+    }
+    // A token is for its user alone, where the pod says who that is.
+    const resources::PodSpec& spec = input_.pod.view().spec();
+    const auto user = common_user(spec);
+    std::uint32_t mode = default_mode_.value_or(0644);
+    if (user || spec.security.fs_group) mode = 0600;
+    payload_.insert_or_assign(source.path,
+                              volumes::File{(*input_.token_texts)[next_token_++], mode, user});
+    return {};
   }
   Result<> operator()(const ProjectedVolume& source) {
     // The volume's mode counts for all its sources.
@@ -85,6 +113,8 @@ class PayloadBuilder {
   }
 
   const PayloadInput& input_;
+  bool without_tokens_;
+  std::size_t next_token_ = 0;
   std::optional<std::uint32_t> default_mode_;
   volumes::Payload payload_;
 };
@@ -101,6 +131,9 @@ class Fingerprint {
       const std::string& text = value ? *value : value.error().message;
       text_ += fmt::format("{}:{};", text.size(), text);
     }
+  }
+  void operator()(const ServiceAccountTokenSource& source) {
+    if (input_.tokens) text_ += input_.tokens->version(input_.pod.uid, source) + ";";
   }
   void operator()(const ProjectedVolume& source) {
     for (const auto& part : source.sources)
@@ -128,6 +161,11 @@ Result<volumes::Payload> volume_payload(const PayloadInput& input, const Volume&
   PayloadBuilder builder(input);
   MOTH_TRY(std::visit([&](const auto& source) { return builder(source); }, volume.source));
   return builder.take();
+}
+
+Result<> source_problem(const PayloadInput& input, const Volume& volume) {
+  PayloadBuilder builder(input, true);
+  return std::visit([&](const auto& source) { return builder(source); }, volume.source);
 }
 
 std::string payload_fingerprint(const PayloadInput& input, const Volume& volume) {

@@ -20,6 +20,8 @@
 
 namespace moth::agent {
 
+class PodTokens;
+
 // What the resources use; all outlive them.
 struct ResourceServices {
   Executors& executors;
@@ -35,6 +37,7 @@ struct ResourceServices {
   std::string cluster_domain = "cluster.local";
   std::string dns_address;             // of the cluster; empty: pods use the host's servers
   std::vector<VolumePlugin*> plugins;  // the first that handles a volume sets it up
+  PodTokens* tokens = nullptr;         // null: pods get no tokens
 };
 
 class PodNetworking;

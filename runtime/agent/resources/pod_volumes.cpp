@@ -7,6 +7,7 @@
 #include "api/base/log.h"
 #include "api/resources/core_v1/node_view.h"
 #include "runtime/agent/resources/cgroup.h"
+#include "runtime/agent/resources/pod_tokens.h"
 #include "runtime/os/fs.h"
 #include "runtime/os/mounts.h"
 #include "runtime/volumes/atomic_writer.h"
@@ -121,12 +122,29 @@ Task<Result<>> PodVolumes::setup(PodContext& pod, Volume volume) {
   co_return co_await write(pod, std::move(volume));
 }
 
+// The tokens that the volume's sources name, in their order.
+Task<Result<std::vector<std::string>>> PodVolumes::tokens_for(PodContext& pod, Volume volume) {
+  std::vector<std::string> texts;
+  const auto* projected = std::get_if<resources::ProjectedVolume>(&volume.source);
+  if (!projected || !services_.tokens) co_return texts;
+  for (const auto& source : projected->sources) {
+    const auto* wish = std::get_if<resources::ServiceAccountTokenSource>(&source);
+    if (!wish) continue;
+    MOTH_CO_ASSIGN(std::string token, co_await services_.tokens->get(pod, *wish));
+    texts.push_back(std::move(token));
+  }
+  co_return texts;
+}
+
 Task<Result<>> PodVolumes::write(PodContext& pod, Volume volume) {
   const std::string uid = pod.uid, path = services_.paths.volume(uid, volume.name);
+  auto tokens = co_await tokens_for(pod, volume);
   const resources::ResourceList allocatable = node_allocatable();
-  const PayloadInput input{pod, services_.reader, allocatable};
+  PayloadInput input{pod, services_.reader, allocatable, services_.tokens};
+  if (tokens) input.token_texts = &*tokens;
   std::string fingerprint = payload_fingerprint(input, volume);
-  auto payload = volume_payload(input, volume);
+  auto payload =
+      tokens ? volume_payload(input, volume) : Result<volumes::Payload>(fail(tokens.error()));
   // ConfigMaps may lie on the disk; what may be secret only in memory.
   const bool on_disk = std::holds_alternative<resources::ConfigMapVolume>(volume.source);
   const volumes::AtomicWriteOptions options{fs_group(pod), services_.clock.wall()};
@@ -157,11 +175,11 @@ Task<Result<>> PodVolumes::update(PodContext& pod) {
     auto known = written_.find(uid);
     if (known == written_.end()) break;  // cleaned up meanwhile
     const resources::ResourceList allocatable = node_allocatable();
-    const PayloadInput input{pod, services_.reader, allocatable};
+    const PayloadInput input{pod, services_.reader, allocatable, services_.tokens};
     if (known->second[volume.name] == payload_fingerprint(input, volume)) continue;
-    auto payload = volume_payload(input, volume);
+    auto problem = source_problem(input, volume);
     auto written = co_await write(pod, volume);
-    if (!payload && written) written = fail(std::move(payload).error());
+    if (!problem && written) written = fail(std::move(problem).error());
     if (!written && first) first = fail(setup_failed(volume.name, written.error()));
   }
   co_return first;
@@ -171,6 +189,7 @@ Task<Result<>> PodVolumes::cleanup(PodContext& pod) {
   const ObjectPtr object = pod.object;
   const std::string uid = pod.uid;
   written_.erase(uid);
+  if (services_.tokens) services_.tokens->forget(uid);
   for (const Volume& volume : object->view<resources::PodView>().spec().volumes) {
     VolumePlugin* plugin = plugin_for(volume);
     if (!plugin) continue;

@@ -6,6 +6,8 @@
 
 namespace moth::agent {
 
+class PodTokens;
+
 // The volumes of the pod's spec. update() rewrites those made of API objects when these changed.
 class PodVolumes final : public PodResource {
  public:
@@ -19,6 +21,7 @@ class PodVolumes final : public PodResource {
  private:
   Task<Result<>> setup(PodContext& pod, resources::Volume volume);
   Task<Result<>> write(PodContext& pod, resources::Volume volume);
+  Task<Result<std::vector<std::string>>> tokens_for(PodContext& pod, resources::Volume volume);
   VolumePlugin* plugin_for(const resources::Volume& volume) const;
   resources::ResourceList node_allocatable() const;
 
@@ -32,8 +35,14 @@ struct PayloadInput {
   const PodContext& pod;
   const client::ObjectReader& reader;
   const resources::ResourceList& node_allocatable;
+  // For a fingerprint.
+  const PodTokens* tokens = nullptr;
+  // For a payload: those of the volume's serviceAccountToken sources, in their order.
+  const std::vector<std::string>* token_texts = nullptr;
 };
 Result<volumes::Payload> volume_payload(const PayloadInput& input, const resources::Volume& volume);
+// Whether what the volume is made of can be read: volume_payload() without its tokens.
+Result<> source_problem(const PayloadInput& input, const resources::Volume& volume);
 // Names the versions of everything that volume_payload() would read.
 std::string payload_fingerprint(const PayloadInput& input, const resources::Volume& volume);
 bool is_payload_volume(const resources::Volume& volume);

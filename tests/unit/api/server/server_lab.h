@@ -195,8 +195,8 @@ class ServerLab {
     MOTH_CO_ASSIGN(store, co_await store::Store::open(std::move(options)));
     AdmissionOptions steps;
     if (wishes.secured) {
-      admission.push_back(make_rbac_escalation_check(authorizer));
-      admission.push_back(make_certificate_admission(
+      steps.more.push_back(make_rbac_escalation_check(authorizer));
+      steps.more.push_back(make_certificate_admission(
           authorizer, [](const std::string&) -> Result<std::vector<std::string>> {
             return std::vector<std::string>{};
           }));
