@@ -34,6 +34,8 @@ Value text_of(const Json& json, const TypePtr& type) {
   const auto& text = json.get_ref<const std::string&>();
   if (type->kind == Kind::kTimestamp) {
     if (auto time = parse_timestamp(text)) return Value::Variant(*time);
+    // A date is its first moment.
+    if (auto time = parse_timestamp(text + "T00:00:00Z")) return Value::Variant(*time);
   }
   if (type->kind == Kind::kDuration) {
     if (auto duration = parse_cel_duration(text)) return Value::Variant(*duration);

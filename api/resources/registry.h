@@ -96,6 +96,9 @@ struct ResourceDef {
   // Objects of an older resourceVersion pass through from_storage when read although this is the
   // stored row: they were written under another schema.
   std::uint64_t current_since = 0;
+  // False: the version is stored but not served (custom resources); requests do not find it.
+  bool served = true;
+  std::string custom_list_kind;  // where it is not the kind with List behind
   // A text for a Warning header of every answer; empty: none.
   std::string deprecation;
   std::vector<Subresource> subresources;
@@ -160,7 +163,9 @@ struct ResourceDef {
 
   Gvr gvr() const { return {group, version, resource}; }
   Gvk gvk() const { return {group, version, kind}; }
-  std::string list_kind() const { return kind + "List"; }
+  std::string list_kind() const {
+    return custom_list_kind.empty() ? kind + "List" : custom_list_kind;
+  }
   // "deployments.apps"
   std::string qualified() const { return group.empty() ? resource : resource + "." + group; }
   // "Deployment.apps": how a 422 names the kind.

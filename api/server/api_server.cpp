@@ -82,7 +82,7 @@ Task<Result<>> ApiServer::Impl::dispatch(Call& call) {
   if (call.info.gvr.group == "metrics.k8s.io") co_return co_await metrics_api(call);
   call.rows = pipeline_.registry().snapshot();
   call.def = pipeline_.registry().find(call.info.gvr);
-  if (!call.def) {
+  if (!call.def || !call.def->served) {
     co_await call.exchange.send(http::Response::text(404, "404 page not found\n"));
     co_return Result<>{};
   }

@@ -17,6 +17,7 @@ struct GroupRows {
 std::vector<GroupRows> rows_by_group(const resources::Registry& registry) {
   std::vector<GroupRows> groups;
   for (const ResourceDef* def : registry.all()) {
+    if (!def->served) continue;
     auto group = std::find_if(groups.begin(), groups.end(),
                               [&](const GroupRows& rows) { return rows.group == def->group; });
     if (group == groups.end()) group = groups.insert(groups.end(), {def->group, {}});
@@ -114,7 +115,7 @@ std::optional<Json> api_resource_list(const resources::Registry& registry, std::
                                       std::string_view version) {
   Json list = Json::array();
   for (const ResourceDef* def : registry.all()) {
-    if (def->group != group || def->version != version) continue;
+    if (!def->served || def->group != group || def->version != version) continue;
     Json entry = {{"name", def->resource},
                   {"singularName", def->singular},
                   {"namespaced", def->namespaced},

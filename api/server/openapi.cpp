@@ -1,7 +1,6 @@
 #include "api/server/openapi.h"
 
-#include <set>
-
+#include "api/base/json.h"
 #include "api/schema/openapi_v3.h"
 
 namespace moth::server {
@@ -15,8 +14,8 @@ schema::ResourceInfo describe(const resources::ResourceDef& def) {
   info.kind = def.kind;
   info.namespaced = def.namespaced;
   info.verbs = resources::verb_names(def.verbs);
-  info.type = schema::find_type(def.type_name);
-  info.list_type = schema::find_type(def.type_name + "List");
+  info.type = def.type();
+  info.list_type = def.list_type();
   for (const auto& subresource : def.subresources) {
     schema::ResourceInfo::Subresource entry;
     entry.name = subresource.name;
@@ -24,7 +23,8 @@ schema::ResourceInfo describe(const resources::ResourceDef& def) {
     entry.version = subresource.kind.version;
     entry.kind = subresource.kind.kind;
     entry.verbs = resources::verb_names(subresource.verbs);
-    entry.type = schema::find_type(entry.group, entry.version, entry.kind);
+    bool own = def.custom && entry.kind == def.kind && entry.group == def.group;
+    entry.type = own ? def.type() : schema::find_type(entry.group, entry.version, entry.kind);
     info.subresources.push_back(std::move(entry));
   }
   return info;
@@ -35,38 +35,63 @@ schema::ResourceInfo describe(const resources::ResourceDef& def) {
 OpenApi::OpenApi(const resources::Registry& registry, std::string version)
     : registry_(registry), version_(std::move(version)) {}
 
-const OpenApi::Document* OpenApi::document(const std::string& path) {
-  if (auto it = documents_.find(path); it != documents_.end()) return &it->second;
+// Documents of built-in kinds never change; those with custom kinds do.
+void OpenApi::forget_changed() {
+  std::uint64_t now = registry_.generation();
+  if (now == generation_) return;
+  generation_ = now;
+  documents_.clear();
+  index_.reset();
+}
+
+std::optional<OpenApi::Document> OpenApi::document(const std::string& path) {
+  forget_changed();
+  if (auto it = documents_.find(path); it != documents_.end()) return it->second;
   std::vector<schema::ResourceInfo> infos;
   GroupVersion wanted;
-  for (const auto* def : registry_.all()) {
-    if (schema::group_version_path(def->group, def->version) != path) continue;
+  resources::Registry::Rows rows = registry_.all();  // keeps the custom types valid
+  std::vector<const resources::ResourceDef*> custom;
+  for (const auto* def : rows) {
+    if (!def->served || schema::group_version_path(def->group, def->version) != path) continue;
     wanted = {def->group, def->version};
     infos.push_back(describe(*def));
+    if (def->custom) custom.push_back(def);
   }
-  if (infos.empty()) return nullptr;
+  if (infos.empty()) return std::nullopt;
   schema::OpenApiOptions options;
   options.version = version_;
   std::string text = schema::openapi_v3_document(wanted.group, wanted.version, infos, options);
+  if (!custom.empty()) {
+    // The types hold no validation; what is published is the schema as it was given.
+    Json document = Json::parse(text);
+    for (const auto* def : custom) {
+      document["components"]["schemas"][schema::openapi_name(def->type())] = def->custom->openapi();
+    }
+    text = document.dump(-1, ' ', false, Json::error_handler_t::replace);
+  }
   std::string hash = schema::openapi_hash(text);
-  return &documents_
-              .emplace(path, Document{std::make_shared<const std::string>(std::move(text)), hash})
-              .first->second;
+  Document made{std::make_shared<const std::string>(std::move(text)), hash};
+  documents_.emplace(path, made);
+  return made;
 }
 
-const OpenApi::Document& OpenApi::index() {
+OpenApi::Document OpenApi::index() {
+  forget_changed();
   if (index_) return *index_;
-  // A hash of the rows instead of the documents: those are built only when somebody wants them.
-  std::string rows = version_;
-  std::set<std::pair<std::string, std::string>> group_versions;
+  // Hashes of the rows instead of the documents: those are built only when somebody wants them.
+  std::map<std::pair<std::string, std::string>, std::string> group_versions;
   for (const auto* def : registry_.all()) {
-    rows += def->group + def->version + def->resource;
-    group_versions.emplace(def->group, def->version);
+    if (!def->served) continue;
+    std::string& text =
+        group_versions.try_emplace({def->group, def->version}, version_).first->second;
+    text += " " + def->group + " " + def->version + " " + def->resource;
+    if (def->custom) text += def->custom->openapi().dump();
   }
-  std::string hash = schema::openapi_hash(rows);
   std::vector<schema::OpenApiIndexEntry> entries;
-  for (const auto& [group, version] : group_versions) entries.push_back({group, version, hash});
+  for (const auto& [group_version, text] : group_versions)
+    entries.push_back({group_version.first, group_version.second, schema::openapi_hash(text)});
   std::string text = schema::openapi_v3_index(entries);
+  std::string hash = schema::openapi_hash(text);
   index_ = Document{std::make_shared<const std::string>(std::move(text)), hash};
   return *index_;
 }

@@ -1,6 +1,6 @@
 #pragma once
-// The OpenAPI v3 documents of the registered group-versions, built when first asked for and kept.
-// io executor.
+// The OpenAPI v3 documents of the registered group-versions, built when first asked for and kept
+// until the rows of their group-version change. io executor.
 #include <map>
 #include <optional>
 #include <string>
@@ -17,13 +17,15 @@ class OpenApi {
     std::string hash;
   };
   OpenApi(const resources::Registry& registry, std::string version);
-  // The document of a path such as "api/v1" or "apis/apps/v1"; null when there is none.
-  const Document* document(const std::string& path);
-  const Document& index();
+  // The document of a path such as "api/v1" or "apis/apps/v1"; none when there is no such path.
+  std::optional<Document> document(const std::string& path);
+  Document index();
 
  private:
   const resources::Registry& registry_;
   std::string version_;
+  void forget_changed();
+  std::uint64_t generation_ = 0;  // of the registry when the rest was made
   std::map<std::string, Document> documents_;
   std::optional<Document> index_;
 };

@@ -106,11 +106,11 @@ Task<Result<>> ApiServer::Impl::discovery(Call& call) {
 
 Task<Result<>> ApiServer::Impl::openapi(Call& call) {
   const auto& segments = call.request().segments;
-  const OpenApi::Document* document = nullptr;
+  std::optional<OpenApi::Document> document;
   bool hashed = false;
   if (segments.size() >= 2 && segments[1] == "v3") {
     if (segments.size() == 2) {
-      document = &openapi_.index();
+      document = openapi_.index();
     } else {
       std::string path;
       for (std::size_t i = 2; i < segments.size(); ++i)

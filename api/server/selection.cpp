@@ -6,6 +6,14 @@
 #include "api/base/json.h"
 
 namespace moth::server {
+namespace {
+
+// Each version of a custom resource has selectable fields of its own.
+const resources::ResourceDef& row_of(const resources::ResourceDef& def) {
+  return def.custom ? def : *def.storage_def;
+}
+
+}  // namespace
 
 Result<Selection> Selection::parse(const resources::ResourceDef& def, std::string_view labels,
                                    std::string_view fields) {
@@ -16,7 +24,7 @@ Result<Selection> Selection::parse(const resources::ResourceDef& def, std::strin
   for (const FieldRequirement& requirement : selection.fields_.requirements()) {
     const std::string& field = requirement.field;
     if (field == "metadata.name" || (field == "metadata.namespace" && def.namespaced)) continue;
-    const auto& known = def.storage_def->selectable_fields;
+    const auto& known = row_of(def).selectable_fields;
     if (std::find(known.begin(), known.end(), field) == known.end()) {
       return fail(Error::bad_request("field label not supported: " + field));
     }
@@ -41,9 +49,9 @@ bool Selection::matches(const Object& object) const {
   return fields_.matches([&](std::string_view field) -> std::string {
     if (field == "metadata.name") return object.name();
     if (field == "metadata.namespace") return object.ns();
-    if (!def_->storage_def->field) return "";
+    if (!row_of(*def_).field) return "";
     if (!dom) dom = object.parse();
-    return def_->storage_def->field(*dom, field);
+    return row_of(*def_).field(*dom, field);
   });
 }
 
