@@ -361,9 +361,11 @@ Result<Json> Pipeline::merge_for_update(const Target& target, const Json& old_st
 
 Result<StagedWritePtr> Pipeline::stage_changed(const Target& target, const ObjectPtr& current,
                                                Json object, RequestContext& context,
-                                               bool& removed, Approval* approval) {
+                                               bool& removed, Approval* approval,
+                                               const Json* parsed) {
   const ResourceDef& row = stored(*target.def);
-  const Json old = current->parse();
+  const Json own = parsed ? Json() : current->parse();
+  const Json& old = parsed ? *parsed : own;
   MOTH_TRY(admit(target, Operation::kUpdate, object, &old, context, approval));
   if (row.has_generation && target.subresource != "status") raise_generation(object, old);
   AdmissionRequest request{
@@ -404,10 +406,13 @@ Task<Result<WriteResult>> Pipeline::change(Target target,
   ObjectPtr current = storage_.latest(def, target.ns, target.name);
   if (!current) co_return fail(Error::not_found(def.qualified(), target.name));
   const Json old_stored = current->parse();
-  MOTH_CO_ASSIGN(Json wanted, edit(from_stored(def, old_stored)));
+  bool as_is = def.is_storage() && def.current_since == 0;  // spares a copy
+  const Json converted = as_is ? Json() : from_stored(def, old_stored);
+  MOTH_CO_ASSIGN(Json wanted, edit(as_is ? old_stored : converted));
   MOTH_CO_ASSIGN(Json merged, merge_for_update(target, old_stored, std::move(wanted), context));
   bool removed = false;
-  auto staged = stage_changed(target, current, std::move(merged), context, removed);
+  auto staged =
+      stage_changed(target, current, std::move(merged), context, removed, nullptr, &old_stored);
   if (!staged) co_return fail(staged.error());
   ObjectPtr written = (*staged)->object();
   MOTH_CO_TRY(co_await (*staged)->committed());

@@ -106,9 +106,11 @@ class Pipeline {
                                     RequestContext& context);
   Result<StagedWritePtr> stage_new(const Target& target, Json object, RequestContext& context,
                                    Approval* approval = nullptr);
+  // `parsed`: what `current` holds, when the caller has it already.
   Result<StagedWritePtr> stage_changed(const Target& target, const ObjectPtr& current, Json object,
                                        RequestContext& context, bool& removed,
-                                       Approval* approval = nullptr);
+                                       Approval* approval = nullptr,
+                                       const Json* parsed = nullptr);
   Result<Json> merge_for_update(const Target& target, const Json& old, Json object,
                                 RequestContext& context) const;
   Task<Result<WriteResult>> change(Target target,
