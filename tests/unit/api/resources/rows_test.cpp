@@ -190,6 +190,91 @@ status: {conditions: [{type: Failed, status: "True", message: before, lastUpdate
             "status.conditions: Forbidden: updates may not remove a condition of type \"Failed\"");
 }
 
+TEST(PrepareTest, JobsSelectTheirOwnPods) {
+  Json job = defaulted(yaml(R"(
+apiVersion: batch/v1
+kind: Job
+metadata: {name: pi, uid: u1}
+spec: {template: {spec: {restartPolicy: Never, containers: [{name: a, image: i}]}}}
+status: {succeeded: 5}
+)"));
+  const ResourceDef& row = row_of(job);
+  Json manual = job;
+  manual["spec"]["manualSelector"] = true;
+  row.prepare_create(job);
+  EXPECT_EQ(job["status"], Json::object());
+  EXPECT_EQ(job["spec"]["selector"],
+            yaml("{matchLabels: {batch.kubernetes.io/controller-uid: u1}}"));
+  EXPECT_EQ(job["spec"]["template"]["metadata"]["labels"],
+            yaml("{controller-uid: u1, job-name: pi, batch.kubernetes.io/controller-uid: u1, "
+                 "batch.kubernetes.io/job-name: pi}"));
+  EXPECT_EQ(texts(row.validate(job)), std::vector<std::string>());
+  row.prepare_create(manual);
+  EXPECT_FALSE(manual["spec"].contains("selector"));
+  EXPECT_TRUE(row.orphan_by_default);
+}
+
+TEST(PrepareTest, DaemonSetsCountTheirTemplates) {
+  const char* key = "deprecated.daemonset.template.generation";
+  Json old = defaulted(yaml(R"(
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {name: d}
+spec: {selector: {matchLabels: {a: b}}, template: {metadata: {labels: {a: b}}, spec: {containers: [{name: a, image: i}]}}}
+)"));
+  const ResourceDef& row = row_of(old);
+  row.prepare_create(old);
+  EXPECT_EQ(old["metadata"]["annotations"][key], "1");
+  Json same = old, other = old;
+  same["metadata"].erase("annotations");
+  row.prepare_update(same, old);
+  EXPECT_EQ(same["metadata"]["annotations"][key], "1");
+  other["spec"]["template"]["spec"]["containers"][0]["image"] = "j";
+  row.prepare_update(other, old);
+  EXPECT_EQ(other["metadata"]["annotations"][key], "2");
+}
+
+TEST(PrepareTest, VolumesKeepTheTimeOfTheirPhase) {
+  Json volume = yaml(R"(
+apiVersion: v1
+kind: PersistentVolume
+metadata: {name: v, creationTimestamp: "2025-06-15T12:00:00Z"}
+spec: {capacity: {storage: 1Gi}}
+)");
+  const ResourceDef& row = row_of(volume);
+  row.prepare_create(volume);
+  EXPECT_EQ(volume["status"],
+            yaml("{phase: Pending, lastPhaseTransitionTime: '2025-06-15T12:00:00Z'}"));
+  WallTime later = parse_rfc3339("2025-06-15T13:00:00Z").value();
+  Json wanted = volume;
+  wanted["status"] = yaml("{phase: Pending, message: waits}");
+  wanted["spec"]["capacity"]["storage"] = "9Gi";
+  row.subresource("status")->take(volume, wanted, later);
+  EXPECT_EQ(volume["status"]["lastPhaseTransitionTime"], "2025-06-15T12:00:00Z");
+  EXPECT_EQ(volume["status"]["message"], "waits");
+  EXPECT_EQ(volume["spec"]["capacity"]["storage"], "1Gi");
+  wanted["status"] = yaml("{phase: Bound}");
+  row.subresource("status")->take(volume, wanted, later);
+  EXPECT_EQ(volume["status"],
+            yaml("{phase: Bound, lastPhaseTransitionTime: '2025-06-15T13:00:00Z'}"));
+}
+
+TEST(PrepareTest, ClaimsNameTheirSourceTwice) {
+  Json claim = yaml(R"(
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: c}
+spec: {dataSource: {kind: PersistentVolumeClaim, name: other}}
+)");
+  const ResourceDef& row = row_of(claim);
+  row.prepare_create(claim);
+  EXPECT_EQ(claim["spec"]["dataSourceRef"], claim["spec"]["dataSource"]);
+  EXPECT_EQ(claim["status"], yaml("{phase: Pending}"));
+  claim["spec"] = yaml("{dataSource: {kind: Secret, name: s}}");
+  row.prepare_create(claim);
+  EXPECT_EQ(claim["spec"], Json::object());
+}
+
 TEST(ConversionTest, AutoscalersKeepWhatTheOldVersionCannotSay) {
   const Json v2 = defaulted(yaml(R"(
 apiVersion: autoscaling/v2
