@@ -21,6 +21,13 @@ bool has_verb(unsigned verbs, const std::string& verb) {
   return std::find(names.begin(), names.end(), verb) != names.end();
 }
 
+bool opens_stream(const RequestInfo& info) {
+  return info.is_resource && info.verb == "get" && info.gvr.group.empty() &&
+         info.gvr.resource == "pods" &&
+         (info.subresource == "exec" || info.subresource == "attach" ||
+          info.subresource == "portforward");
+}
+
 }  // namespace
 
 ApiServer::ApiServer(Executors& executors, Pipeline& pipeline, client::NodeApi* node,
@@ -55,7 +62,14 @@ Task<void> ApiServer::Impl::handle(http::Exchange& exchange) {
   call.context.dry_run = request.query.get("dryRun") == "All";
   call.context.force = request.query.flag("force");
   const Attributes wanted = attributes_of(call.info, request.query.get("fieldSelector"));
-  if (auto allowed = options_.authorizer->check(call.context.user, wanted); !allowed) {
+  auto allowed = options_.authorizer->check(call.context.user, wanted);
+  // WebSockets open with GET, but a stream into a pod is more than reading.
+  if (allowed && opens_stream(call.info)) {
+    Attributes create = wanted;
+    create.verb = "create";
+    allowed = options_.authorizer->check(call.context.user, create);
+  }
+  if (!allowed) {
     co_await exchange.send_error(allowed.error());
     co_return;
   }
@@ -63,7 +77,18 @@ Task<void> ApiServer::Impl::handle(http::Exchange& exchange) {
   if (result) co_return;
   log::debug("request failed", log::field("method", request.method),
              log::field("path", request.path), log::field("error", result.error().message));
-  if (!exchange.answered()) co_await exchange.send_error(result.error());
+  if (exchange.answered()) co_return;
+  if (call.context.warnings.empty()) {
+    co_await exchange.send_error(result.error());
+    co_return;
+  }
+  // A refusal may come with advice, too.
+  http::Response refused = http::Response::from_error(result.error());
+  for (const std::string& text : call.context.warnings) {
+    refused.headers.add("Warning",
+                        "299 - " + Json(text).dump(-1, ' ', true, Json::error_handler_t::replace));
+  }
+  co_await exchange.send(std::move(refused));
 }
 
 // Who asks, and as whom.

@@ -67,24 +67,23 @@ Result<std::vector<std::unique_ptr<Admission>>> make_admission(Storage& storage,
                                                                AdmissionOptions options) {
   MOTH_TRY(check_admission_plugins(options.disabled));
   std::vector<std::unique_ptr<Admission>> steps;
-  auto add = [&](std::unique_ptr<Admission> step) {
+  // A step subscribes when it is made, so one that is off is not made at all.
+  auto add = [&](std::string_view name, auto make) {
     const auto& off = options.disabled;
-    if (std::find(off.begin(), off.end(), step->name()) == off.end())
-      steps.push_back(std::move(step));
+    if (std::find(off.begin(), off.end(), name) == off.end()) steps.push_back(make());
   };
-  steps.push_back(make_certificate_requester());
-  add(make_namespace_lifecycle(storage, registry));
-  add(make_limit_ranger(storage, registry));
-  add(make_service_account(storage, registry));
-  add(make_pod_security(storage, registry));
-  add(make_priority(storage, registry));
-  add(make_default_toleration_seconds());
-  add(make_default_storage_class(storage, registry));
-  add(make_storage_object_in_use_protection());
-  add(make_runtime_class(storage, registry));
-  add(make_default_ingress_class(storage, registry));
+  add("NamespaceLifecycle", [&] { return make_namespace_lifecycle(storage, registry); });
+  add("LimitRanger", [&] { return make_limit_ranger(storage, registry); });
+  add("ServiceAccount", [&] { return make_service_account(storage, registry); });
+  add("PodSecurity", [&] { return make_pod_security(storage, registry); });
+  add("Priority", [&] { return make_priority(storage, registry); });
+  add("DefaultTolerationSeconds", [] { return make_default_toleration_seconds(); });
+  add("DefaultStorageClass", [&] { return make_default_storage_class(storage, registry); });
+  add("StorageObjectInUseProtection", [] { return make_storage_object_in_use_protection(); });
+  add("RuntimeClass", [&] { return make_runtime_class(storage, registry); });
+  add("DefaultIngressClass", [&] { return make_default_ingress_class(storage, registry); });
   for (auto& step : options.more) steps.push_back(std::move(step));
-  add(make_resource_quota(storage, registry, clock));
+  add("ResourceQuota", [&] { return make_resource_quota(storage, registry, clock); });
   return steps;
 }
 

@@ -38,7 +38,7 @@ PATHS = {
     "events": "/api/v1", "endpoints": "/api/v1", "serviceaccounts": "/api/v1", "namespaces": "/api/v1",
     "nodes": "/api/v1", "deployments": "/apis/apps/v1", "replicasets": "/apis/apps/v1",
     "horizontalpodautoscalers": "/apis/autoscaling/v2", "endpointslices": "/apis/discovery.k8s.io/v1",
-    "leases": "/apis/coordination.k8s.io/v1",
+    "leases": "/apis/coordination.k8s.io/v1", "limitranges": "/api/v1", "resourcequotas": "/api/v1",
 }
 CLUSTER_SCOPED = ("namespaces", "nodes")
 MERGE = "application/merge-patch+json"
