@@ -74,7 +74,13 @@ ParsedConfig parse_command_line(int argc, const char* const* argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    parsed.exit_code = app.exit(error);
+    // Help and version end with 0 and are no errors; the rest is told as every other failure is.
+    if (error.get_exit_code() == 0) {
+      parsed.exit_code = app.exit(error);
+    } else {
+      fmt::print(stderr, "mothd: {}\nRun mothd --help for more information.\n", error.what());
+      parsed.exit_code = 2;
+    }
     return parsed;
   }
   return parsed;

@@ -64,13 +64,14 @@ Outcome<> patch_object(ApplyJob& job, const ObjectInfo& info, const Json& modifi
   for (int attempt = 0;; ++attempt) {
     MOTH_ASSIGN(ApplyPatch patch, apply_patch(job.schemas, *info.resource, modified, live,
                                               job.arguments.flag("overwrite")));
-    if (patch.body.empty()) {
-      job.printer.print(live, "unchanged");
+    // What is there is not compared: that is what --dry-run=server is for.
+    if (job.dry_run == DryRun::kClient) {
+      job.printer.print(modified, "configured");
       job.applied.push_back(std::move(live));
       return {};
     }
-    if (job.dry_run == DryRun::kClient) {
-      job.printer.print(modified, "configured");
+    if (patch.body.empty()) {
+      job.printer.print(live, "unchanged");
       job.applied.push_back(std::move(live));
       return {};
     }

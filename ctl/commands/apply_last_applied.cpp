@@ -33,7 +33,7 @@ Outcome<int> run_view(Context& context, const Arguments& arguments) {
           fmt::format("no last-applied-configuration annotation found on resource: {}", info.name));
     }
     // Two spaces here, unlike `get -o json`.
-    context.write_out(form == "yaml" ? to_yaml(configuration) : configuration.dump(2) + "\n");
+    context.write_out(form == "yaml" ? to_yaml(configuration) : pretty_json(configuration, 2));
   }
   return context.exit_code();
 }
@@ -41,7 +41,7 @@ Outcome<int> run_view(Context& context, const Arguments& arguments) {
 Outcome<int> run_set(Context& context, const Arguments& arguments) {
   MOTH_ASSIGN(DryRun dry_run, dry_run_of(arguments));
   MOTH_ASSIGN(ResultPrinter printer, ResultPrinter::make(context, arguments, dry_run));
-  MOTH_ASSIGN(auto objects, written_objects(context, arguments, "set-last-applied"));
+  MOTH_ASSIGN(auto objects, written_objects(context, arguments));
   MOTH_ASSIGN(Api * api, context.api());
   for (const ObjectInfo& info : objects) {
     MOTH_ASSIGN(Json live, api->get(*info.resource, info.ns, info.name));

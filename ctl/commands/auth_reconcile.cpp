@@ -100,7 +100,7 @@ Outcome<> reconcile(ReconcileJob& job, const ObjectInfo& info) {
 Outcome<int> run_reconcile(Context& context, const Arguments& arguments) {
   MOTH_ASSIGN(DryRun dry_run, dry_run_of(arguments));
   MOTH_ASSIGN(ResultPrinter printer, ResultPrinter::make(context, arguments, dry_run));
-  MOTH_ASSIGN(auto objects, written_objects(context, arguments, "reconcile"));
+  MOTH_ASSIGN(auto objects, written_objects(context, arguments));
   MOTH_ASSIGN(Api * api, context.api());
   ReconcileJob job{context, arguments, *api, dry_run, std::move(printer)};
   for (const ObjectInfo& info : objects) {

@@ -46,6 +46,7 @@ Outcome<Json> metrics_of(const Arguments& arguments) {
 }
 
 Outcome<int> run_autoscale(Context& context, const Arguments& arguments) {
+  if (!arguments.given("max")) return refuse("required flag(s) \"max\" not set");
   std::int64_t most = arguments.integer("max"), least = arguments.integer("min");
   if (most < 1)
     return refuse(fmt::format("--max=MAXPODS is required and must be at least 1, max: {}", most));
@@ -74,7 +75,8 @@ Outcome<int> run_autoscale(Context& context, const Arguments& arguments) {
     Json hpa{{"apiVersion", "autoscaling/v2"},
              {"kind", "HorizontalPodAutoscaler"},
              {"metadata", {{"name", name}}},
-             {"spec", std::move(spec)}};
+             {"spec", std::move(spec)},
+             {"status", {{"currentMetrics", nullptr}, {"desiredReplicas", 0}}}};
     auto created =
         create_object(context, arguments, std::move(hpa), "kubectl-autoscale", "autoscaled");
     if (created) continue;

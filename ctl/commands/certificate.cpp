@@ -58,7 +58,7 @@ Outcome<int> run_verdict(Context& context, const Arguments& arguments, const Ver
   MOTH_ASSIGN(ResultPrinter printer, ResultPrinter::make(context, arguments));
   SelectOptions options = select_options(arguments, arguments.words, false);
   if (!options.words.empty())
-    options.words.insert(options.words.begin(), "certificatesigningrequests.certificates.k8s.io");
+    options.words.insert(options.words.begin(), "certificatesigningrequests");
   MOTH_ASSIGN(auto objects, select_objects(context, options));
   MOTH_ASSIGN(Api * api, context.api());
   for (const ObjectInfo& info : objects) {

@@ -69,8 +69,10 @@ Outcome<int> run_completion(Context& context, const Arguments& arguments) {
     context.write_out(kZsh);
   } else if (shell == "fish") {
     context.write_out(kFish);
+  } else if (!shell.empty()) {
+    return context.usage_error(fmt::format("Unsupported shell type \"{}\".", shell));
   } else {
-    return context.usage_error("Shell not specified: bash, fish or zsh is expected");
+    return context.usage_error("Shell not specified: bash, fish or zsh is expected.");
   }
   return 0;
 }

@@ -312,8 +312,7 @@ Outcome<int> download_once(const Remote& remote, const std::string& destination)
 }
 
 Outcome<int> run_cp(Context& context, const Arguments& arguments) {
-  if (arguments.words.size() != 2)
-    return context.usage_error("source and destination are required");
+  if (arguments.words.size() != 2) return refuse("source and destination are required");
   MOTH_ASSIGN(FileSpec from, parse_spec(arguments.words[0]));
   MOTH_ASSIGN(FileSpec to, parse_spec(arguments.words[1]));
   if (!from.pod.empty() && !to.pod.empty())

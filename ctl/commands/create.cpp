@@ -126,13 +126,11 @@ Outcome<int> run_create(Context& context, const Arguments& arguments) {
     return send_raw_file(context, arguments, "POST");
   }
   if (arguments.texts("filename").empty() && !arguments.given("kustomize")) {
-    return refuse(
-        "must specify one of -f and -k\n\n"
-        "or a kind of object to make: \"moth create -h\" lists them");
+    return refuse("must specify one of -f and -k");
   }
   MOTH_ASSIGN(DryRun dry_run, dry_run_of(arguments));
   MOTH_ASSIGN(ResultPrinter printer, ResultPrinter::make(context, arguments, dry_run));
-  MOTH_ASSIGN(auto objects, written_objects(context, arguments, "create"));
+  MOTH_ASSIGN(auto objects, written_objects(context, arguments));
   MOTH_TRY(keep_selected(objects, arguments.text("selector")));
   if (arguments.flag("edit")) {
     MOTH_ASSIGN(objects, edited(std::move(objects)));

@@ -46,21 +46,19 @@ Outcome<std::pair<std::string, std::string>> resolve(Api& api, const std::string
   return std::pair<std::string, std::string>(resource->group, resource->plural + sub);
 }
 
-// One rule for each API group, in the order in which the groups were named.
+// One rule for each API group, sorted.
 Outcome<Json> resource_rules(Context& context, const Arguments& arguments,
                              const std::vector<std::string>& verbs) {
   MOTH_ASSIGN(Api * api, context.api());
-  std::vector<std::string> order;
   std::map<std::string, std::vector<std::string>> by_group;
   for (const std::string& text : unique(arguments.texts("resource"))) {
     MOTH_ASSIGN(auto found, resolve(*api, text));
-    if (!by_group.contains(found.first)) order.push_back(found.first);
     by_group[found.first].push_back(found.second);
   }
   std::vector<std::string> names = unique(arguments.texts("resource-name"));
   Json rules = Json::array();
-  for (const std::string& group : order) {
-    Json rule{{"apiGroups", {group}}, {"resources", by_group[group]}, {"verbs", verbs}};
+  for (const auto& [group, resources] : by_group) {
+    Json rule{{"apiGroups", {group}}, {"resources", resources}, {"verbs", verbs}};
     if (!names.empty()) rule["resourceNames"] = names;
     rules.push_back(std::move(rule));
   }

@@ -191,16 +191,21 @@ Outcome<int> run_debug(Context& context, const Arguments& arguments) {
   std::vector<std::string> words(arguments.words.begin(),
                                  arguments.words.begin() + static_cast<std::ptrdiff_t>(before));
   if (words.empty() && arguments.texts("filename").empty())
-    return refuse("NAME or TYPE/NAME is required for debug");
+    return refuse("you must specify --image when not using --copy-to.");
   if (arguments.flag("tty") && !arguments.flag("stdin"))
     return refuse("-i/--stdin is required for containers with -t/--tty=true");
   bool copies = arguments.given("copy-to");
   for (const char* flag : {"replace", "same-node", "set-image"})
     if (!copies && arguments.given(flag))
-      return refuse(fmt::format("--{} may only be used with --copy-to", flag));
+      return refuse(fmt::format("--{} may only be used with --copy-to.", flag));
   if (copies && arguments.given("target"))
     return refuse("--target is incompatible with --copy-to. Use --share-processes instead.");
   MOTH_ASSIGN(DebugWish wish, wish_of(arguments));
+  if (!arguments.given("profile") && !arguments.flag("quiet")) {
+    context.warn(
+        "--profile=legacy is deprecated and will be removed in the future. It is recommended to "
+        "explicitly specify a profile, for example \"--profile=general\".");
+  }
   // A bare name is a pod's.
   if (words.size() == 1 && words[0].find('/') == std::string::npos) words[0] = "pods/" + words[0];
   SelectOptions options = select_options(arguments, words, false);

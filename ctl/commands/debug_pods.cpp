@@ -134,7 +134,7 @@ Outcome<Json> debug_copy(const Json& pod, const DebugWish& wish, const CopyWish&
     add_custom(container, wish.custom);
     spec["containers"].push_back(std::move(container));
   } else if (copy.images.empty()) {
-    return refuse("you must specify an existing container or a new image when specifying args.");
+    return refuse("you must specify --image, --set-image or command arguments.");
   }
   return Json{{"apiVersion", "v1"},
               {"kind", "Pod"},

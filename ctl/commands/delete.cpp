@@ -37,8 +37,8 @@ Outcome<Json> delete_options(const Arguments& arguments, DryRun dry_run,
     options["propagationPolicy"] = "Orphan";
   } else {
     return refuse(
-        fmt::format("Invalid cascade value ({}). Must be \"background\", \"foreground\", "
-                    "or \"orphan\".",
+        fmt::format("invalid cascade value ({}). Must be \"background\", \"foreground\", "
+                    "or \"orphan\"",
                     cascade));
   }
   if (grace_period >= 0) options["gracePeriodSeconds"] = grace_period;
@@ -69,10 +69,12 @@ void print_deleted(const DeleteJob& job, const ObjectInfo& info) {
     return;
   }
   std::string done = job.grace_period == 0 ? "force deleted" : "deleted";
-  if (job.dry_run == DryRun::kClient) done += " (dry run)";
-  if (job.dry_run == DryRun::kServer) done += " (server dry run)";
+  std::string_view suffix = job.dry_run == DryRun::kClient   ? " (dry run)"
+                            : job.dry_run == DryRun::kServer ? " (server dry run)"
+                                                             : "";
   std::string where = info.ns.empty() ? "" : fmt::format(" from {} namespace", info.ns);
-  job.context.print("{} \"{}\" {}{}\n", info.resource->qualified_kind(), info.name, done, where);
+  job.context.print("{} \"{}\" {}{}{}\n", info.resource->qualified_kind(), info.name, done, where,
+                    suffix);
 }
 
 std::string uid_of(const Json& answer) {

@@ -11,7 +11,6 @@
 #include "ctl/commands/all.h"
 #include "ctl/commands/edit_objects.h"
 #include "ctl/commands/three_way.h"
-#include "ctl/objects/last_applied.h"
 #include "ctl/objects/selection.h"
 
 namespace moth::ctl {
@@ -91,9 +90,8 @@ Outcome<Json> merged_object(DiffJob& job, const ObjectInfo& info, const Json& li
                          query);
   }
   query.emplace_back("fieldManager", manager_of(job.arguments, "kubectl-client-side-apply"));
-  Json modified = with_last_applied(info.object);
-  if (live.is_null()) return job.api.create(*info.resource, info.ns, modified, query);
-  MOTH_ASSIGN(ApplyPatch patch, apply_patch(job.schemas, *info.resource, modified, live, true));
+  if (live.is_null()) return job.api.create(*info.resource, info.ns, info.object, query);
+  MOTH_ASSIGN(ApplyPatch patch, apply_patch(job.schemas, *info.resource, info.object, live, true));
   if (patch.body.empty()) return live;
   return job.api.patch(*info.resource, info.ns, info.name, patch.type, patch.body, query);
 }
@@ -148,7 +146,7 @@ Outcome<int> diff_all(Context& context, const Arguments& arguments) {
     return refuse(
         "--prune is not supported here: \"moth apply --prune --dry-run=server\" names "
         "what would be pruned");
-  MOTH_ASSIGN(auto objects, written_objects(context, arguments, "diff"));
+  MOTH_ASSIGN(auto objects, written_objects(context, arguments));
   MOTH_TRY(keep_selected(objects, arguments.text("selector")));
   MOTH_ASSIGN(Api * api, context.api());
   DiffJob job{context, arguments, *api, {}};

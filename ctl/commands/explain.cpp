@@ -20,6 +20,12 @@ std::vector<std::string> split_path(const std::string& word) {
 }
 
 Outcome<int> run_explain(Context& context, const Arguments& arguments) {
+  if (const std::string& form = arguments.text("output"); form != "plaintext") {
+    return refuse(
+        fmt::format("--output={} is not supported: the types are described by OpenAPI v3 "
+                    "alone, as plaintext",
+                    form));
+  }
   if (arguments.words.empty()) {
     return refuse(
         "You must specify the type of resource to explain. Use \"moth api-resources\" for a "
@@ -63,7 +69,8 @@ Command explain_command() {
               "moth explain pods\nmoth explain deploy.spec.strategy\n"
               "moth explain pod.spec --recursive",
           .flags = {{"api-version", 0, FlagKind::kText, "", "Of this version: GROUP/VERSION."},
-                    {"output", 'o', FlagKind::kText, "plaintext", "Taken for compatibility."},
+                    {"output", 'o', FlagKind::kText, "plaintext",
+                     "plaintext; nothing else is supported."},
                     {"recursive", 'R', FlagKind::kBool, "", "The fields of fields, names only."}},
           .words = Words::kResources,
           .run = run_explain};

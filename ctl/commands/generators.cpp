@@ -143,7 +143,7 @@ Outcome<Json> make_service(const Arguments& arguments, const std::string& name,
 }
 
 Outcome<Json> make_pod(const Arguments& arguments, const std::string& name) {
-  if (arguments.text("image").empty()) return refuse("--image is required");
+  if (arguments.text("image").empty()) return refuse("required flag(s) \"image\" not set");
   Json container{{"image", arguments.text("image")}, {"name", name}, {"resources", Json::object()}};
   if (auto words = after_name(arguments); !words.empty())
     container[arguments.flag("command") ? "command" : "args"] = words;

@@ -80,6 +80,19 @@ TableOptions table_options(const GetJob& job, const ApiResource& resource) {
   return options;
 }
 
+// A selector that the server does not take is shown with what it was for.
+void explain_selector(const GetJob& job, const Wanted& wanted, Failure& failure) {
+  const std::string &labels = job.arguments.text("selector"),
+                    &fields = job.arguments.text("field-selector");
+  if (!failure.is(Reason::kBadRequest) || !wanted.name.empty()) return;
+  if (labels.empty() && fields.empty()) return;
+  const ApiResource& resource = *wanted.resource;
+  failure.error.message = fmt::format(
+      "Unable to find \"{}/{}, Resource={}\" that match label selector \"{}\", field selector "
+      "\"{}\": {}",
+      resource.group, resource.version, resource.plural, labels, fields, failure.error.message);
+}
+
 // True when the failure was dealt with.
 bool tolerate(GetJob& job, const Failure& failure) {
   if (job.ignore_not_found && failure.is(Reason::kNotFound)) return true;
@@ -98,6 +111,7 @@ Outcome<int> print_tables(GetJob& job) {
     for (; i < job.wanted.items.size() && job.wanted.items[i].resource == resource; ++i) {
       auto fetched = fetch_table(job, job.wanted.items[i]);
       if (!fetched) {
+        explain_selector(job, job.wanted.items[i], fetched.error());
         if (!tolerate(job, fetched.error())) return fail(fetched.error());
         failed = true;
         continue;
@@ -116,7 +130,7 @@ Outcome<int> print_tables(GetJob& job) {
     }
     std::string text = TablePrinter(table_options(job, *resource)).print(*table);
     if (text.empty()) continue;
-    if (any) job.context.write_out("\n");
+    if (any && !job.arguments.flag("no-headers")) job.context.write_out("\n");
     any = true;
     job.context.write_out(text);
   }
@@ -143,6 +157,7 @@ Outcome<int> print_objects(GetJob& job) {
                                        : job.api.get(*wanted.resource, job.ns, wanted.name,
                                                      job.arguments.text("subresource"));
     if (!fetched) {
+      explain_selector(job, wanted, fetched.error());
       if (!tolerate(job, fetched.error())) return fail(fetched.error());
       continue;
     }
@@ -285,9 +300,12 @@ Outcome<int> run_get(Context& context, const Arguments& arguments) {
               parse_output_format(arguments.text("output"), arguments.text("template"),
                                   arguments.flag("allow-missing-template-keys")));
   if (arguments.words.empty() && arguments.texts("filename").empty()) {
-    return refuse(
+    context.warn(
         "You must specify the type of resource to get. Use \"moth api-resources\" for a complete "
-        "list of supported resources.\nSee 'moth get -h' for help and examples");
+        "list of supported resources.\n");
+    return context.usage_error(
+        "Required resource not specified.\nUse \"moth explain <resource>\" for a detailed "
+        "description of that resource (e.g. moth explain pods).");
   }
   MOTH_ASSIGN(Api * api, context.api());
   MOTH_ASSIGN(std::string ns, context.ns());

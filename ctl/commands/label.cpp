@@ -120,7 +120,8 @@ Outcome<> change_map(MapJob& job, const ObjectInfo& info) {
   }
   for (const std::string& key : job.changes.removed) {
     if (!after.contains(key)) {
-      if (&job.map == &kLabels) job.context.print("label \"{}\" not found.\n", key);
+      if (&job.map == &kLabels && job.printer.human())
+        job.context.print("label \"{}\" not found.\n", key);
       continue;
     }
     difference[key] = nullptr;

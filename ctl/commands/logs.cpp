@@ -84,7 +84,8 @@ Outcome<int> run_logs(Context& context, const Arguments& arguments) {
   bool selected = !arguments.text("selector").empty();
   if (arguments.words.empty() && !selected)
     return refuse(
-        "'logs (POD | TYPE/NAME) [CONTAINER_NAME]'.\nPOD or TYPE/NAME is a required "
+        "expected 'logs [-f] [-p] (POD | TYPE/NAME) [-c CONTAINER]'.\nPOD or TYPE/NAME is a "
+        "required "
         "argument for the logs command\nSee 'moth logs -h' for help and examples");
   if (!arguments.words.empty() && selected)
     return refuse("only a selector (-l) or a POD name is allowed");
@@ -92,7 +93,14 @@ Outcome<int> run_logs(Context& context, const Arguments& arguments) {
     return refuse("at most one of `sinceTime` or `sinceSeconds` may be specified");
   if (arguments.flag("all-containers") && arguments.given("container"))
     return refuse("--all-containers=true should not be specified with container name");
-  MOTH_ASSIGN(auto sources, find_sources(context, arguments));
+  auto found = find_sources(context, arguments);
+  if (!found && found.error().is(Reason::kNotFound)) {
+    MOTH_ASSIGN(std::string ns, context.ns());
+    return refuse(fmt::format("error from server (NotFound): {} in namespace \"{}\"",
+                              found.error().error.message, ns));
+  }
+  if (!found) return fail(found.error());
+  std::vector<LogSource>& sources = *found;
   MOTH_ASSIGN(Api * api, context.api());
   MOTH_ASSIGN(const ApiResource* pods, api->resource("pods"));
   bool follow = arguments.flag("follow");

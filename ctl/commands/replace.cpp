@@ -82,7 +82,7 @@ Outcome<int> run_replace(Context& context, const Arguments& arguments) {
   if (dry_run == DryRun::kServer && arguments.flag("force"))
     return refuse("--dry-run can not be used when --force is set");
   MOTH_ASSIGN(ResultPrinter printer, ResultPrinter::make(context, arguments, dry_run));
-  MOTH_ASSIGN(auto objects, written_objects(context, arguments, "replace"));
+  MOTH_ASSIGN(auto objects, written_objects(context, arguments));
   MOTH_ASSIGN(Api * api, context.api());
   ReplaceJob job{context, arguments, *api, dry_run, std::move(printer), {}};
   if (dry_run == DryRun::kServer) job.query.emplace_back("dryRun", "All");

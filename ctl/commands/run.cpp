@@ -85,17 +85,17 @@ Outcome<int> attach_to(Context& context, Api& api, const ApiResource& pods, cons
   return exit_code_of(api, pods, pod);
 }
 
-Outcome<> check_flags(const Arguments& arguments) {
+Outcome<> check_flags(const Context& context, const Arguments& arguments) {
   const std::string& restart = arguments.text("restart");
   if (restart != "Always" && restart != "OnFailure" && restart != "Never")
     return refuse(fmt::format("invalid restart policy: {}", restart));
   if (arguments.flag("tty") && !arguments.flag("stdin"))
-    return refuse("-i/--stdin is required for containers with -t/--tty=true");
+    return context.usage_error("-i/--stdin is required for containers with -t/--tty=true");
   if (arguments.flag("expose") && arguments.integer("port") <= 0)
     return refuse("--port must be set when exposing a service");
   bool attached = arguments.flag("attach") || arguments.flag("stdin");
   if (arguments.flag("rm") && !attached)
-    return refuse("--rm should only be used for attached containers");
+    return context.usage_error("--rm should only be used for attached containers");
   return {};
 }
 
@@ -122,8 +122,9 @@ Outcome<> expose_pod(Context& context, const Arguments& arguments) {
 }
 
 Outcome<int> run_run(Context& context, const Arguments& arguments) {
-  if (arguments.words.empty()) return refuse("NAME is required for run");
-  MOTH_TRY(check_flags(arguments));
+  if (arguments.text("image").empty()) return refuse("required flag(s) \"image\" not set");
+  if (arguments.words.empty()) return context.usage_error("NAME is required for run");
+  MOTH_TRY(check_flags(context, arguments));
   MOTH_ASSIGN(Json pod, make_pod(arguments, arguments.words[0]));
   MOTH_ASSIGN(pod, overridden(arguments, std::move(pod)));
   bool attached = arguments.given("attach") ? arguments.flag("attach") : arguments.flag("stdin");

@@ -64,6 +64,7 @@ Outcome<> wait_for_replicas(Api& api, const ObjectInfo& info, std::int64_t repli
 }
 
 Outcome<int> run_scale(Context& context, const Arguments& arguments) {
+  if (!arguments.given("replicas")) return refuse("required flag(s) \"replicas\" not set");
   if (arguments.integer("replicas") < 0)
     return refuse(
         "The --replicas=COUNT flag is required, and COUNT must be greater than or equal "

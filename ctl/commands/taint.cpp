@@ -120,7 +120,8 @@ Outcome<int> run_taint(Context& context, const Arguments& arguments) {
   if (taints.added.empty() && taints.removed.empty())
     return refuse("at least one taint update is required");
   MOTH_ASSIGN(DryRun dry_run, dry_run_of(arguments));
-  MOTH_ASSIGN(ResultPrinter printer, ResultPrinter::make(context, arguments, dry_run));
+  // kubectl does not say here that it was a dry run, and scripts compare.
+  MOTH_ASSIGN(ResultPrinter printer, ResultPrinter::make(context, arguments));
   SelectOptions options;
   options.words = objects_words;
   options.label_selector = arguments.text("selector");

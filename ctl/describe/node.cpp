@@ -36,11 +36,11 @@ void write_lease(DescribeWriter& out, Api& api, const std::string& node) {
   auto leases = api.resource("leases.coordination.k8s.io");
   if (!leases) return;
   auto lease = api.get(**leases, "kube-node-lease", node);
-  out.write(0, "Lease:\n");
   if (!lease) {
-    out.write(1, "Failed to get lease: {}\n", lease.error().error.message);
+    out.write(0, "Lease:\tFailed to get lease: {}\n", lease.error().error.message);
     return;
   }
+  out.write(0, "Lease:\n");
   auto shown = [](const std::string& text) { return text.empty() ? "<unset>" : text; };
   out.write(1, "HolderIdentity:\t{}\n", shown(text_at(*lease, "spec", "holderIdentity")));
   out.write(1, "AcquireTime:\t{}\n", shown(long_time(text_at(*lease, "spec", "acquireTime"))));
@@ -70,7 +70,8 @@ void write_system(DescribeWriter& out, const Json& node) {
         std::pair("osImage", "OS Image"), std::pair("operatingSystem", "Operating System"),
         std::pair("architecture", "Architecture"),
         std::pair("containerRuntimeVersion", "Container Runtime Version"),
-        std::pair("kubeletVersion", "Kubelet Version")})
+        std::pair("kubeletVersion", "Kubelet Version"),
+        std::pair("kubeProxyVersion", "Kube-Proxy Version")})
     out.write(1, "{}:\t{}\n", title, string_or(*info, key));
   for (auto [key, title] : {std::pair("podCIDR", "PodCIDR")}) {
     if (std::string text = text_at(node, "spec", key); !text.empty())
@@ -144,8 +145,10 @@ void write_pods(DescribeWriter& out, Api& api, const Json& node) {
               share(all_limits, name, whole(name)));
   }
   for (const auto& [name, amount] : object_or_empty(allocatable).items()) {
-    bool own_line = name.starts_with("hugepages-") || name.find('/') != std::string::npos;
-    if (own_line)
+    if (name.starts_with("hugepages-"))
+      out.write(1, "{}\t{}\t{}\n", name, share(all_requests, name, whole(name)),
+                share(all_limits, name, whole(name)));
+    if (name.find('/') != std::string::npos)
       out.write(1, "{}\t{}\t{}\n", name, all_requests[name].to_string(),
                 all_limits[name].to_string());
   }

@@ -230,38 +230,13 @@ void describe_namespace(DescribeWriter& out, Api& api, const Json& ns) {
   write_quotas_of(out, api, text_at(ns, "metadata", "name"));
 }
 
-void describe_service_account(DescribeWriter& out, Api& api, const Json& account) {
+void describe_service_account(DescribeWriter& out, Api&, const Json& account) {
   write_head(out, account);
-  std::string ns = text_at(account, "metadata", "namespace");
-  auto secrets = api.resource("secrets");
-  auto list = secrets ? api.list(**secrets, ns) : Outcome<Json>(fail(secrets.error()));
-  std::vector<std::string> known, tokens;
-  for (const Json& secret : list ? (*list)["items"] : Json::array()) {
-    std::string name = text_at(secret, "metadata", "name");
-    known.push_back(name);
-    const Json* marks = metadata_member(secret, "annotations");
-    bool own = string_or(secret, "type") == "kubernetes.io/service-account-token" && marks &&
-               string_or(*marks, "kubernetes.io/service-account.name") ==
-                   text_at(account, "metadata", "name");
-    if (own) tokens.push_back(name);
-  }
-  auto write = [&](std::string_view title, const std::vector<std::string>& names) {
-    out.write(0, "{}\t{}", title, names.empty() ? "<none>\n" : "");
-    for (std::size_t i = 0; i < names.size(); ++i) {
-      bool missing = list && std::find(known.begin(), known.end(), names[i]) == known.end();
-      out.write(0, "{}{}{}\n", i ? "                   \t" : "", names[i],
-                missing ? " (not found)" : "");
-    }
-  };
-  auto names_of = [&](const char* member) {
-    std::vector<std::string> names;
-    const Json entries = account.value(member, Json::array());
-    for (const Json& entry : entries) names.push_back(string_or(entry, "name"));
-    return names;
-  };
-  write("Image pull secrets:", names_of("imagePullSecrets"));
-  write("Mountable secrets: ", names_of("secrets"));
-  write("Tokens:            ", tokens);
+  std::string text;
+  const Json secrets = account.value("imagePullSecrets", Json::array());
+  for (const Json& entry : secrets)
+    text += (text.empty() ? "" : "\n                   \t") + string_or(entry, "name");
+  out.write(0, "Image pull secrets:\t{}\n", text.empty() ? "<none>" : text);
 }
 
 namespace {

@@ -102,7 +102,7 @@ void write_labels(DescribeWriter& out, std::string_view title, const Json* label
   }
   bool first = true;
   for (const auto& [key, value] : labels->items()) {
-    if (!first) out.write(0, "{}\t", indent);
+    if (!first) out.raw("\t");
     out.write(0, "{}={}\n", key, scalar_text(value));
     first = false;
   }
@@ -114,7 +114,7 @@ void write_annotations(DescribeWriter& out, std::string_view title, const Json* 
   bool any = false;
   for (const auto& [key, value] : object_or_empty(annotations).items()) {
     if (key == kLastApplied) continue;
-    if (any) out.write(0, "{}\t", indent);
+    if (any) out.raw("\t");
     any = true;
     std::string text = scalar_text(value);
     if (text.ends_with('\n')) text.pop_back();
@@ -125,7 +125,7 @@ void write_annotations(DescribeWriter& out, std::string_view title, const Json* 
     out.write(0, "{}:\n", key);
     for (std::string line : lines_of(text)) {
       if (line.size() > kMaxAnnotation - 2) line = line.substr(0, kMaxAnnotation - 2) + "...";
-      out.write(0, "{}\t  {}\n", indent, line);
+      out.write(0, "\t  {}\n", line);
     }
   }
   if (!any) out.raw("<none>\n");
@@ -143,7 +143,7 @@ void write_tolerations(DescribeWriter& out, const Json* tolerations, std::string
   });
   bool first = true;
   for (const Json& toleration : sorted) {
-    if (!first) out.write(0, "{}\t", indent);
+    if (!first) out.raw("\t");
     first = false;
     std::string key = string_or(toleration, "key"), value = string_or(toleration, "value");
     std::string effect = string_or(toleration, "effect");
@@ -183,8 +183,10 @@ void write_events(DescribeWriter& out, const Json& events) {
     }
     std::string source = text_at(event, "source", "component");
     if (source.empty()) source = string_or(event, "reportingComponent");
+    std::string place = text_at(event, "involvedObject", "fieldPath");
+    if (!place.empty()) place += ": ";
     out.write(1, "{}\t{}\t{}\t{}\t{}\n", string_or(event, "type"), string_or(event, "reason"), age,
-              source, trimmed(string_or(event, "message")));
+              source, place + trimmed(string_or(event, "message")));
   }
 }
 

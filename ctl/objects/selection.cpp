@@ -206,10 +206,9 @@ ObjectInfo bind_local(Context& context, Manifest manifest) {
   return info;
 }
 
-Outcome<std::vector<ObjectInfo>> written_objects(Context& context, const Arguments& arguments,
-                                                 std::string_view verb) {
+Outcome<std::vector<ObjectInfo>> written_objects(Context& context, const Arguments& arguments) {
   if (arguments.texts("filename").empty() && !arguments.given("kustomize"))
-    return refuse(fmt::format("must specify one of -f and -k to {}", verb));
+    return refuse("must specify one of -f and -k");
   MOTH_ASSIGN(Manifests manifests, manifests_of(context, arguments));
   for (const Failure& failure : manifests.failures) context.report(failure);
   std::vector<ObjectInfo> found;

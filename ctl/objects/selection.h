@@ -69,9 +69,8 @@ SelectOptions select_options(const Arguments& arguments, std::vector<std::string
                              bool with_selectors);
 
 // The objects of -f and -k as they are written there: for commands that send them. What cannot be
-// read is reported. Fails when neither flag is given: `verb` is what was to be done ("create").
-Outcome<std::vector<ObjectInfo>> written_objects(Context& context, const Arguments& arguments,
-                                                 std::string_view verb);
+// read is reported. Fails when neither flag is given.
+Outcome<std::vector<ObjectInfo>> written_objects(Context& context, const Arguments& arguments);
 
 // Drops the objects whose labels do not match; "" keeps all.
 Outcome<> keep_selected(std::vector<ObjectInfo>& objects, const std::string& selector);

@@ -229,8 +229,8 @@ Result<OutputFormat> parse_output_format(std::string_view text, std::string_view
   return format;
 }
 
-std::string pretty_json(const Json& value) {
-  return escape_html(value.dump(4, ' ', false, Json::error_handler_t::replace)) + "\n";
+std::string pretty_json(const Json& value, int indent) {
+  return escape_html(value.dump(indent, ' ', false, Json::error_handler_t::replace)) + "\n";
 }
 
 std::string compact_json(const Json& value) {

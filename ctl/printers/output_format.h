@@ -49,7 +49,7 @@ Result<OutputFormat> parse_output_format(std::string_view text, std::string_view
                                          bool allow_missing_keys = true);
 
 // JSON as kubectl indents it: four spaces, sorted keys, <, > and & escaped.
-std::string pretty_json(const Json& value);
+std::string pretty_json(const Json& value, int indent = 4);
 // As Go encodes JSON on one line, with the same escapes.
 std::string compact_json(const Json& value);
 
