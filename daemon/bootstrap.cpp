@@ -13,6 +13,15 @@ Task<Result<>> ensure(client::ObjectClient& client, Gvr gvr, std::string ns, Jso
   co_return Result<>{};
 }
 
+// Of the Service kubernetes.
+Task<Result<>> put(client::ObjectClient& client, Gvr gvr, Json object) {
+  auto known = co_await client.get(gvr, "default", "kubernetes");
+  if (!known) co_return co_await ensure(client, gvr, "default", std::move(object));
+  auto updated = co_await client.update(gvr, "default", "kubernetes", std::move(object));
+  if (!updated) co_return fail(updated.error());
+  co_return Result<>{};
+}
+
 }  // namespace
 
 Task<Result<>> bootstrap_cluster(client::ObjectClient& client, BootstrapOptions options) {
@@ -44,13 +53,19 @@ Task<Result<>> publish_api_endpoint(client::ObjectClient& client, std::string ap
       {"endpoints", Json::array({{{"addresses", Json::array({api_address})},
                                   {"conditions", {{"ready", true}}}}})},
       {"ports", Json::array({{{"name", "https"}, {"port", api_port}, {"protocol", "TCP"}}})}};
-  auto known = co_await client.get(client::gvr::kEndpointSlices, "default", "kubernetes");
-  if (!known)
-    co_return co_await ensure(client, client::gvr::kEndpointSlices, "default", std::move(slice));
-  auto updated = co_await client.update(client::gvr::kEndpointSlices, "default", "kubernetes",
-                                        std::move(slice));
-  if (!updated) co_return fail(updated.error());
-  co_return Result<>{};
+  MOTH_CO_TRY(co_await put(client, client::gvr::kEndpointSlices, std::move(slice)));
+  // The older form of the same, which some clients still read.
+  Json endpoints = {
+      {"apiVersion", "v1"},
+      {"kind", "Endpoints"},
+      {"metadata",
+       {{"name", "kubernetes"}, {"labels", {{"endpointslice.kubernetes.io/skip-mirror", "true"}}}}},
+      {"subsets",
+       Json::array(
+           {{{"addresses", Json::array({{{"ip", api_address}}})},
+             {"ports",
+              Json::array({{{"name", "https"}, {"port", api_port}, {"protocol", "TCP"}}})}}})}};
+  co_return co_await put(client, client::gvr::kEndpoints, std::move(endpoints));
 }
 
 }  // namespace moth

@@ -16,8 +16,8 @@ struct BootstrapOptions {
 // Makes what is missing; what is there stays.
 Task<Result<>> bootstrap_cluster(client::ObjectClient& client, BootstrapOptions options);
 
-// Keeps the EndpointSlice of the Service kubernetes true: it has no selector, and the address may
-// change between two starts.
+// Keeps EndpointSlice and Endpoints of the Service kubernetes true: it has no selector, and the
+// address may change between two starts.
 Task<Result<>> publish_api_endpoint(client::ObjectClient& client, std::string api_address,
                                     int api_port);
 
