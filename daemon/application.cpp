@@ -26,6 +26,7 @@
 #include "api/server/admission/builtin.h"
 #include "api/server/admission/service_allocator.h"
 #include "api/server/api_server.h"
+#include "api/server/core_answers.h"
 #include "api/server/webhooks/webhooks.h"
 #include "daemon/bootstrap.h"
 #include "daemon/control_plane.h"
@@ -97,6 +98,8 @@ struct Application::Impl {
   Task<Result<>> start_security();
   Task<Result<>> listen_for_pods(http::TlsContextPtr tls);
   Result<pki::PkiOptions> pki_options() const;
+  // Why the store is not well, "" when it is.
+  std::string store_failure() const { return store->failure() ? store->failure()->message : ""; }
   Task<Result<pki::Pki>> make_pki();
 
   Config config;
@@ -235,6 +238,7 @@ Task<Result<>> Application::Impl::start_pipeline() {
 Task<Result<>> Application::Impl::start_security() {
   MOTH_CO_ASSIGN(server::Authenticator authenticator, make_authenticator(config));
   MOTH_CO_TRY(security->connect(*pipeline, std::move(authenticator)));
+  server::answer_core_kinds(*pipeline, [this] { return store_failure(); });
   MOTH_CO_ASSIGN(std::string service_address, server::cidr_address(config.service_cidr, 1));
   MOTH_CO_TRY(co_await bootstrap_cluster(
       *client, {service_address, address.port ? address.port : 6443}));
@@ -267,8 +271,7 @@ Task<Result<>> Application::Impl::start_api() {
   options.server_url = fmt::format("https://{}:{}", address.host, address.port);
   options.liveness.push_back({"ping", [] { return std::string(); }});
   options.readiness = options.liveness;
-  options.readiness.push_back(
-      {"store", [this] { return store->failure() ? store->failure()->message : std::string(); }});
+  options.readiness.push_back({"store", [this] { return store_failure(); }});
   options.readiness.push_back(
       {"start", [this] { return ready ? std::string() : std::string("still starting"); }});
   options.metrics = [this] { return metrics.expose(); };

@@ -162,8 +162,22 @@ Pipeline::Pipeline(resources::Registry& registry, Storage& storage, Clock& clock
 
 Pipeline::~Pipeline() = default;
 
+// The objects of a kind that is not stored; null for the others.
+const Pipeline::ComputeObjects* Pipeline::readable(const ResourceDef& def) const {
+  if (def.durability != Durability::kVirtual) return nullptr;
+  auto found = readable_.find(def.qualified());
+  return found == readable_.end() ? nullptr : &found->second;
+}
+
 Result<ObjectPtr> Pipeline::get(const Target& target) const {
-  ObjectPtr object = storage_.get(*target.def, target.ns, target.name);
+  ObjectPtr object;
+  if (const ComputeObjects* objects = readable(*target.def)) {
+    for (ObjectPtr& candidate : (*objects)()) {
+      if (candidate->name() == target.name) object = std::move(candidate);
+    }
+  } else {
+    object = storage_.get(*target.def, target.ns, target.name);
+  }
   if (!object) return fail(Error::not_found(target.def->qualified(), target.name));
   object = to_version(*target.def, object);
   if (target.subresource == "scale") {
@@ -175,6 +189,9 @@ Result<ObjectPtr> Pipeline::get(const Target& target) const {
 }
 
 ListResult Pipeline::list(const Target& target) const {
+  if (const ComputeObjects* objects = readable(*target.def)) {
+    return {(*objects)(), storage_.revision()};
+  }
   return storage_.list(*target.def, target.ns);
 }
 

@@ -68,6 +68,12 @@ class Pipeline {
       std::function<Task<Result<Json>>(Target target, Json object, RequestContext& context)>;
   void compute_on_create(std::string resource, resources::ResourceDef body, Compute compute);
   bool computes(const Target& target) const;
+  // The objects of a kind that is computed when it is read (componentstatuses), by name. To be
+  // called before the first request.
+  using ComputeObjects = std::function<std::vector<ObjectPtr>()>;
+  void compute_on_read(std::string resource, ComputeObjects objects) {
+    readable_[std::move(resource)] = std::move(objects);
+  }
 
   // Webhooks, asked about every write that concerns them. Without one set, nothing suspends. To be
   // called before the first request; `remote` outlives the pipeline's last call.
@@ -102,6 +108,7 @@ class Pipeline {
     Compute answer;
   };
   const Computed* computed(const Target& target) const;
+  const ComputeObjects* readable(const resources::ResourceDef& def) const;
   Task<Result<WriteResult>> compute(const Computed& kind, Target target, Json object,
                                     RequestContext& context);
   Result<StagedWritePtr> stage_new(const Target& target, Json object, RequestContext& context,
@@ -150,6 +157,7 @@ class Pipeline {
   std::vector<std::unique_ptr<Admission>> admission_;
   RemoteAdmission* remote_ = nullptr;
   std::map<std::string, Computed> computed_;
+  std::map<std::string, ComputeObjects> readable_;
 };
 
 // A stored object in the version of `def`; the same pointer when that is the stored version. Any

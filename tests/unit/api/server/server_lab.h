@@ -23,6 +23,7 @@
 #include "api/server/auth/certificate_admission.h"
 #include "api/server/auth/rbac_admission.h"
 #include "api/server/auth/rbac_index.h"
+#include "api/server/core_answers.h"
 #include "api/server/pipeline.h"
 #include "api/server/reviews.h"
 #include "daemon/pki/certificates.h"
@@ -209,6 +210,7 @@ class ServerLab {
     pipeline = std::make_unique<Pipeline>(
         *registry, *store, clock, [counter] { return *counter += 0x9e3779b97f4a7c15ull; },
         std::move(admission));
+    answer_core_kinds(*pipeline, [] { return std::string(); });
     ApiServerOptions api_options;
     api_options.authorizer = authorizer;
     api_options.version = "v1.36.0+test";
