@@ -91,7 +91,12 @@ Outcome<Json> merged_object(DiffJob& job, const ObjectInfo& info, const Json& li
   }
   query.emplace_back("fieldManager", manager_of(job.arguments, "kubectl-client-side-apply"));
   if (live.is_null()) return job.api.create(*info.resource, info.ns, info.object, query);
-  MOTH_ASSIGN(ApplyPatch patch, apply_patch(job.schemas, *info.resource, info.object, live, true));
+  // What was applied holds its annotations, if only an empty map; without one here they would all
+  // be taken away.
+  Json modified = info.object;
+  if (!modified["metadata"].contains("annotations"))
+    modified["metadata"]["annotations"] = Json::object();
+  MOTH_ASSIGN(ApplyPatch patch, apply_patch(job.schemas, *info.resource, modified, live, true));
   if (patch.body.empty()) return live;
   return job.api.patch(*info.resource, info.ns, info.name, patch.type, patch.body, query);
 }

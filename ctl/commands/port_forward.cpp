@@ -119,6 +119,7 @@ Task<void> forward_one(Forwarding* job, http::RawStream local, ForwardedPort por
     boost::system::error_code ignored;
     listener->acceptor.close(ignored);
   }
+  co_await job->tunnel->close();
 }
 
 Task<void> accept_all(Forwarding* job, Listener* listener) {

@@ -425,7 +425,7 @@ class Parser {
           return bad(fmt::format("function \"{}\" not defined", token.text));
         operand.kind = Operand::Kind::kFunction;
         operand.name = std::move(token.text);
-        return operand;
+        break;
       case Token::Kind::kSymbol:
         if (token.text == "(") {
           operand.kind = Operand::Kind::kPipeline;

