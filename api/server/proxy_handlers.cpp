@@ -84,7 +84,12 @@ Result<std::string> ready_endpoint(const std::vector<ObjectPtr>& slices, const s
 }
 
 Error unreachable(const Error& why) {
-  return Error::unavailable("error trying to reach service: " + why.message);
+  // Without the request that our client puts in front.
+  std::string_view text = why.message;
+  if (auto request = text.find("\": "); request != std::string_view::npos) {
+    text.remove_prefix(request + 3);
+  }
+  return Error::unavailable(fmt::format("error trying to reach service: {}", text));
 }
 
 bool announces_body(const http::Request& request) {

@@ -99,12 +99,11 @@ std::vector<Mount> default_mounts(const ContainerConfig& config) {
        {"nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"}},
       {"sysfs", "/sys", "sysfs", {"nosuid", "noexec", "nodev", access}},
       {"cgroup", "/sys/fs/cgroup", "cgroup", {"nosuid", "noexec", "nodev", "relatime", access}}};
+  // In the host's IPC namespace this shows the host's queues, also where nobody has mounted them.
+  mounts.push_back({"mqueue", "/dev/mqueue", "mqueue", {"nosuid", "noexec", "nodev"}});
   if (host_ipc) {
-    mounts.push_back(
-        {"/dev/mqueue", "/dev/mqueue", "bind", {"rbind", "nosuid", "noexec", "nodev"}});
     mounts.push_back({"/dev/shm", "/dev/shm", "bind", {"rbind", "nosuid", "noexec", "nodev"}});
   } else {
-    mounts.push_back({"mqueue", "/dev/mqueue", "mqueue", {"nosuid", "noexec", "nodev"}});
     mounts.push_back(
         {"shm", "/dev/shm", "tmpfs", {"nosuid", "noexec", "nodev", "mode=1777", "size=65536k"}});
   }

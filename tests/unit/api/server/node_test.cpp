@@ -111,10 +111,13 @@ class NodeTest : public ServerTest {
  protected:
   NodeTest() {
     node_.io = lab_.executors.io();
-    made_ = lab_.post(kPods, pod("p"));
+    made_ = lab_.post(kPods, pod("p", {{"spec", {{"nodeName", "box"}}}}));
     EXPECT_EQ(made_.status, 201);
     Json containers = {{{"name", "a"}, {"image", "i"}}, {{"name", "b"}, {"image", "i"}}};
-    EXPECT_EQ(lab_.post(kPods, pod("two", {{"spec", {{"containers", containers}}}})).status, 201);
+    EXPECT_EQ(
+        lab_.post(kPods, pod("two", {{"spec", {{"nodeName", "box"}, {"containers", containers}}}}))
+            .status,
+        201);
   }
   http::WebSocket socket(const std::string& query) {
     http::ClientRequest request;
@@ -179,9 +182,58 @@ TEST_F(NodeTest, LogsThatCannotBe) {
     EXPECT_EQ(answer.status, one.status) << one.path;
     EXPECT_EQ(answer.message(), one.message);
   }
-  for (const char* bad : {"tailLines=-1", "limitBytes=0", "sinceSeconds=0", "tailLines=x"})
-    EXPECT_EQ(lab_.get(at(kPods, "p") + "/log?" + bad).status, 400) << bad;
+  for (const char* bad :
+       {"tailLines=-1", "limitBytes=0", "sinceSeconds=0", "stream=None",
+        "stream=Stdout&tailLines=1", "sinceSeconds=1&sinceTime=2025-01-01T00:00:00Z"})
+    EXPECT_EQ(lab_.get(at(kPods, "p") + "/log?" + bad).status, 422) << bad;
+  EXPECT_EQ(lab_.get(at(kPods, "p") + "/log?tailLines=-1").message(),
+            "PodLogOptions \"p\" is invalid: tailLines: Invalid value: -1: must be greater than or "
+            "equal to 0");
+  EXPECT_EQ(lab_.get(at(kPods, "p") + "/log?tailLines=x").status, 400);
   EXPECT_EQ(lab_.get(at(kPods, "two") + "/log?container=b").status, 200);
+}
+
+TEST_F(NodeTest, LogsOfOneStreamAndOfAPodWithoutNode) {
+  lab_.get(at(kPods, "p") + "/log?stream=Stderr");
+  EXPECT_EQ(node_.asked.stream, client::LogStream::kStderr);
+  EXPECT_EQ(lab_.post(kPods, pod("new")).status, 201);
+  Answer log = lab_.get(at(kPods, "new") + "/log");
+  EXPECT_EQ(log.status, 200);
+  EXPECT_EQ(log.text, "");
+  for (const char* what : {"/exec?command=ls&stdout=1", "/attach?stdout=1", "/portforward"}) {
+    EXPECT_EQ(lab_.get(at(kPods, "new") + what).message(), "pod new does not have a host assigned");
+  }
+}
+
+// The pod's address is that of this server, so that it is its own backend.
+TEST_F(NodeTest, Proxy) {
+  Json status = {{"status", {{"phase", "Running"}, {"podIP", "127.0.0.1"}}}};
+  EXPECT_EQ(lab_.merge(at(kPods, "p") + "/status", status).status, 200);
+  std::string base = at(kPods, "p:" + std::to_string(lab_.port)) + "/proxy";
+  Answer version = lab_.get(base + "/version?x=y");
+  EXPECT_EQ(version.status, 200) << version.text;
+  EXPECT_EQ(version.at("/gitVersion"), "v1.36.0+test");
+  Answer root = lab_.get(base + "?x=y");
+  EXPECT_EQ(root.status, 301);
+  EXPECT_EQ(root.headers.get("Location"), base + "/?x=y");
+  // Who asks is not told to the backend: it sees somebody without a name.
+  EXPECT_EQ(lab_.get(base + kMaps).status, 403);
+  EXPECT_EQ(lab_.get(at(kPods, "p:1") + "/proxy/").status, 503);
+  EXPECT_EQ(lab_.get(at(kPods, "ftp:p:1") + "/proxy/").message(),
+            "invalid pod request \"ftp:p:1\"");
+  EXPECT_EQ(lab_.get(at(kServices, "none:80") + "/proxy/").status, 404);
+  EXPECT_EQ(lab_.post(kServices, service("s")).status, 201);
+  EXPECT_EQ(lab_.get(at(kServices, "s:80") + "/proxy/").message(),
+            "no endpoints available for service \"s\"");
+  EXPECT_EQ(lab_.get(at(kServices, "s:81") + "/proxy/").message(),
+            "no service port 81 found for service \"s\"");
+  Json slice = {{"metadata", {{"name", "s-1"}, {"labels", {{"kubernetes.io/service-name", "s"}}}}},
+                {"addressType", "IPv4"},
+                {"ports", {{{"name", ""}, {"port", lab_.port}}}},
+                {"endpoints", {{{"addresses", {"127.0.0.1"}}}}}};
+  EXPECT_EQ(lab_.post("/apis/discovery.k8s.io/v1/namespaces/default/endpointslices", slice).status,
+            201);
+  EXPECT_EQ(lab_.get(at(kServices, "s:80") + "/proxy/version").at("/gitVersion"), "v1.36.0+test");
 }
 
 TEST_F(NodeTest, ExecOverAWebSocket) {
@@ -231,12 +283,15 @@ TEST_F(NodeTest, AttachHasNoCommand) {
 TEST_F(NodeTest, ExecThatCannotBe) {
   EXPECT_EQ(lab_.get(at(kPods, "p") + "/exec?stdout=1").message(),
             "you must specify at least 1 command for the container");
-  EXPECT_EQ(lab_.get(at(kPods, "p") + "/exec?command=ls").status, 400) << "no upgrade asked for";
+  EXPECT_EQ(lab_.get(at(kPods, "p") + "/exec?command=ls").message(),
+            "you must specify at least 1 of stdin, stdout, stderr");
+  EXPECT_EQ(lab_.get(at(kPods, "p") + "/exec?command=ls&stdout=1").message(),
+            "Upgrade request required");
   http::ClientRequest request;
-  request.url = lab_.base + at(kPods, "p") + "/exec?command=ls";
+  request.url = lab_.base + at(kPods, "p") + "/exec?command=ls&stdout=1";
   request.headers.set("Authorization", "Bearer admin-token");
-  auto old = lab_.on_io(lab_.http_client->websocket(std::move(request), {"channel.k8s.io"}));
-  EXPECT_FALSE(old);
+  auto unknown = lab_.on_io(lab_.http_client->websocket(std::move(request), {"v9.channel.k8s.io"}));
+  EXPECT_FALSE(unknown);
 }
 
 TEST_F(NodeTest, UsageOfPodsAndTheNode) {
