@@ -184,9 +184,11 @@ std::vector<std::string> exec_argv(const ExecTarget& target, const ExecRequest& 
 Error exec_error(const Failure& failure, const ExecTarget& target, const std::string& program) {
   if (failure.stage == "exec") {
     const bool searched = program.find('/') == std::string::npos;
-    const std::string why = failure.number == ENOENT && searched
-                                ? std::string("executable file not found in $PATH")
-                                : Error::from_errno(failure.number, "x").message.substr(3);
+    std::string why = failure.number == ENOENT && searched
+                          ? std::string("executable file not found in $PATH")
+                          : Error::from_errno(failure.number, "x").message.substr(3);
+    // As Go words it.
+    if (!why.empty() && why[0] >= 'A' && why[0] <= 'Z') why[0] = static_cast<char>(why[0] + 32);
     Error error =
         Error::of(failure.number == ENOENT ? Reason::kNotFound : Reason::kForbidden,
                   fmt::format("exec failed: unable to start container process: exec: \"{}\": {}",

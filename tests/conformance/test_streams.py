@@ -117,7 +117,7 @@ class Exec(StreamCase):
         self.run_pod("box", "exec sleep 1000")
         for env in ({}, SPDY):
             out = self.in_terminal(["exec", "-it", "box", "--", "/bin/sh", "-c",
-                                    "tty; stty size; read word; echo got-$word"], "hello\n", "got-hello", env)
+                                    "tty; read word; stty size; echo got-$word"], "hello\n", "got-hello", env)
             self.assertIn("/dev/pts/", out)
             self.assertIn("33 77", out)
 
