@@ -26,7 +26,7 @@ MAY_INCLUDE = {
     "api/machinery": BASE,
     "api/schema": SCHEMA,
     "api/schema/tools": ["model.h"],
-    "api/resources": RESOURCES,
+    "api/resources": RESOURCES + ["api/cel"],
     "api/apply": APPLY,
     "api/http": HTTP,
     "api/client": RESOURCES + HTTP + ["api/client"],
