@@ -89,10 +89,10 @@ std::string fault_of_manager(std::string_view manager) {
   return "";
 }
 
-Json managed_to_start_with(const Json* live, const Json* wanted, bool subresource) {
+Json managed_to_start_with(Json live, const Json* wanted, bool subresource) {
   bool sent = !subresource && wanted && wanted->is_array();
   if (sent && is_reset(*wanted)) return Json::array();
-  if (sent && !(live && *live == *wanted)) {
+  if (sent && live != *wanted) {
     Json taken = Json::array();
     for (const Json& entry : *wanted) {
       auto known = canonical_entry(entry);
@@ -104,7 +104,7 @@ Json managed_to_start_with(const Json* live, const Json* wanted, bool subresourc
     }
     if (!taken.empty()) return taken;
   }
-  return live && live->is_array() ? *live : Json::array();
+  return live.is_array() ? std::move(live) : Json::array();
 }
 
 Json* find_entry(Json& managed, const Writer& writer) {

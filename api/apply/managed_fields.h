@@ -32,7 +32,7 @@ std::string fault_of_manager(std::string_view manager);
 
 // The array that a write starts from. Clients may replace it, except through a subresource: [] or
 // [{}] drops it, anything well-formed takes its place, anything else leaves the live one.
-Json managed_to_start_with(const Json* live, const Json* wanted, bool subresource);
+Json managed_to_start_with(Json live, const Json* wanted, bool subresource);
 
 // The entry of `writer`, or null. An Apply entry is one for all versions, an Update entry one for
 // each.

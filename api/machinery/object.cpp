@@ -4,6 +4,7 @@
 
 #include "api/base/json.h"
 #include "api/machinery/json_text.h"
+#include "api/machinery/managed_text.h"
 
 namespace moth {
 
@@ -49,7 +50,8 @@ Json Object::parse() const {
 
 std::shared_ptr<const Json> Object::dom() const {
   if (!dom_) {
-    dom_ = std::make_shared<const Json>(parse());
+    // Without managedFields: half of a pod, and whoever edits an object starts from parse().
+    dom_ = std::make_shared<const Json>(Json::parse(without_managed_fields(text_), nullptr, false));
     DomCache::remember(*this);
   }
   return dom_;

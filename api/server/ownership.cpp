@@ -7,6 +7,7 @@
 #include "api/apply/managed_fields.h"
 #include "api/apply/updater.h"
 #include "api/base/json.h"
+#include "api/machinery/managed_text.h"
 #include "api/machinery/time.h"
 #include "api/schema/types.h"
 
@@ -123,9 +124,8 @@ void set_managed(Json& object, Json managed) {
 }
 
 // Whether an apply has changed nothing, so that not even its time is to be written.
-bool nothing_changed(const Json& old, const Json& merged, const Json& managed) {
-  const Json* before = managed_in(old);
-  if (!before || !apply::same_but_times(*before, managed)) return false;
+bool nothing_changed(const Json& old, const Json& merged, const Json& live, const Json& managed) {
+  if (!live.is_array() || !apply::same_but_times(live, managed)) return false;
   auto without_bookkeeping = [](Json object) {
     object["metadata"].erase("managedFields");
     object["metadata"].erase("resourceVersion");
@@ -160,7 +160,7 @@ Result<> check_field_manager(const RequestContext& context, std::string_view opt
 Json managed_of_new(const resources::Registry& registry, const Target& target, const Json& object,
                     const Json* sent, const RequestContext& context, WallTime now) {
   if (context.applied) return sent ? *sent : Json::array();
-  Json managed = apply::managed_to_start_with(nullptr, sent, false);
+  Json managed = apply::managed_to_start_with(Json(), sent, false);
   ServedVersions versions(registry, *target.def);
   Ignored ignored(*target.def, "");
   apply::Job job{target.def->type(), writer_of(target, context, apply::Operation::kUpdate, now),
@@ -169,16 +169,22 @@ Json managed_of_new(const resources::Registry& registry, const Target& target, c
   return managed;
 }
 
+Json managed_fields_of(const Object& object) {
+  std::string_view text = find_managed_fields(object.text()).value;
+  return text.empty() ? Json() : Json::parse(text, nullptr, false);
+}
+
 void track_change(const resources::Registry& registry, const Target& target, const Json& old,
-                  Json& merged, const Json* sent, const RequestContext& context, WallTime now) {
-  const Json* live = managed_in(old);
+                  Json live, Json& merged, const Json* sent, const RequestContext& context,
+                  WallTime now) {
   if (context.applied) {
     Json managed = sent ? *sent : Json::array();
-    if (nothing_changed(old, merged, managed)) managed = *live;
+    if (nothing_changed(old, merged, live, managed)) managed = std::move(live);
     return set_managed(merged, std::move(managed));
   }
   const ResourceDef& def = *target.def;
-  Json managed = apply::managed_to_start_with(live, sent, !target.subresource.empty());
+  bool subresource = !target.subresource.empty();
+  Json managed = apply::managed_to_start_with(std::move(live), sent, subresource);
   // Objects that nobody tracked, or whose tracking a client has reset, stay untracked until they
   // are applied.
   if (managed.empty()) return set_managed(merged, std::move(managed));
@@ -243,7 +249,8 @@ void restore_nulls(const Json& raw, Json& decoded) {
 Result<Json> apply_to(const resources::Registry& registry, const Target& target, const Json& live,
                       const Json& config, const RequestContext& context, WallTime now) {
   const ResourceDef& def = *target.def;
-  Json managed = apply::managed_to_start_with(managed_in(live), nullptr, false);
+  Json managed =
+      apply::managed_to_start_with(managed_in(live) ? *managed_in(live) : Json(), nullptr, false);
   Json bare = live;
   if (bare.contains("metadata")) bare["metadata"].erase("managedFields");
   ServedVersions versions(registry, def);

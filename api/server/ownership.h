@@ -22,10 +22,13 @@ Result<> check_field_manager(const RequestContext& context, std::string_view opt
 Json managed_of_new(const resources::Registry& registry, const Target& target, const Json& object,
                     const Json* sent, const RequestContext& context, WallTime now);
 
-// Puts managedFields into `merged`, a stored object made of `old` by a write to the target. `sent`
-// as above; after an apply it is the result already.
+// Puts managedFields into `merged`, a stored object made of `old` by a write to the target. `live`:
+// those of `old`, or null; `sent` as above, after an apply the result already.
 void track_change(const resources::Registry& registry, const Target& target, const Json& old,
-                  Json& merged, const Json* sent, const RequestContext& context, WallTime now);
+                  Json live, Json& merged, const Json* sent, const RequestContext& context,
+                  WallTime now);
+// Those of a stored object; null when it has none.
+Json managed_fields_of(const Object& object);
 
 // What an apply configuration must be, whether or not there is an object yet: its kind, version,
 // name and namespace, and fields that the schema has. Before it is decoded.

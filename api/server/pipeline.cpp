@@ -347,7 +347,7 @@ Task<Result<WriteResult>> Pipeline::create(Target target, Json object, RequestCo
 
 // `object` as the client wants it, in the version of the target, to what will be stored.
 Result<Json> Pipeline::merge_for_update(const Target& target, const Json& old_stored, Json object,
-                                        RequestContext& context) const {
+                                        RequestContext& context, const Object* current) const {
   const ResourceDef& def = *target.def;
   std::string uid = object_meta(object, "uid");
   std::string old_uid = object_meta(old_stored, "uid");
@@ -371,8 +371,10 @@ Result<Json> Pipeline::merge_for_update(const Target& target, const Json& old_st
               keep_rest(row, target.subresource, old_stored, std::move(decoded), clock_.wall()));
   keep_server_meta(merged, old_stored);
   if (target.subresource.empty() && row.prepare_update) row.prepare_update(merged, old_stored);
-  track_change(registry_, target, old_stored, merged, sent.is_null() ? nullptr : &sent, context,
-               clock_.wall());
+  const Json* live = find_path(old_stored, "metadata", "managedFields");
+  track_change(registry_, target, old_stored,
+               current ? managed_fields_of(*current) : live ? *live : Json(), merged,
+               sent.is_null() ? nullptr : &sent, context, clock_.wall());
   return merged;
 }
 
@@ -415,21 +417,24 @@ Result<StagedWritePtr> Pipeline::stage_changed(const Target& target, const Objec
 
 Task<Result<WriteResult>> Pipeline::change(Target target,
                                            std::function<Result<Json>(const Json& current)> edit,
-                                           RequestContext& context) {
+                                           RequestContext& context, bool edits_managed) {
   if (concerns_remote(target, Operation::kUpdate, context)) {
     co_return co_await change_remotely(std::move(target), std::move(edit), context);
   }
   const ResourceDef& def = *target.def;
   ObjectPtr current = storage_.latest(def, target.ns, target.name);
   if (!current) co_return fail(Error::not_found(def.qualified(), target.name));
-  const Json old_stored = current->parse();
-  bool as_is = def.is_storage() && def.current_since == 0;  // spares a copy
-  const Json converted = as_is ? Json() : from_stored(def, old_stored);
-  MOTH_CO_ASSIGN(Json wanted, edit(as_is ? old_stored : converted));
-  MOTH_CO_ASSIGN(Json merged, merge_for_update(target, old_stored, std::move(wanted), context));
+  // Shared with whoever looks at the object, and without managedFields, which few edits are about.
+  std::shared_ptr<const Json> old_stored = current->dom();
+  bool as_is = def.is_storage() && def.current_since == 0 && !edits_managed;
+  const Json converted = as_is ? Json() : from_stored(def, current->parse());
+  MOTH_CO_ASSIGN(Json wanted, edit(as_is ? *old_stored : converted));
+  MOTH_CO_ASSIGN(Json merged, merge_for_update(target, *old_stored, std::move(wanted), context,
+                                               current.get()));
   bool removed = false;
-  auto staged =
-      stage_changed(target, current, std::move(merged), context, removed, nullptr, &old_stored);
+  auto staged = stage_changed(target, current, std::move(merged), context, removed, nullptr,
+                              old_stored.get());
+  old_stored.reset();  // not kept while the disk is waited for
   if (!staged) co_return fail(staged.error());
   ObjectPtr written = (*staged)->object();
   MOTH_CO_TRY(co_await (*staged)->committed());
@@ -450,6 +455,7 @@ Task<Result<WriteResult>> Pipeline::update(Target target, Json object, RequestCo
     co_return co_await write_scale(*this, target, std::move(object), context);
   if (target.subresource.empty() && def.allow_create_on_update &&
       !storage_.latest(def, target.ns, target.name)) {
+    if (context.create_denied) co_return fail(*context.create_denied);
     object["metadata"]["name"] = target.name;
     co_return co_await create(target, std::move(object), context);
   }
@@ -511,7 +517,10 @@ Task<Result<WriteResult>> Pipeline::patch(Target target, client::PatchType type,
     }
     co_return co_await write_scale(*this, target, std::move(wanted), context);
   }
-  co_return co_await change(target, edit, context);
+  // A patch that could be about managedFields must see them.
+  bool edits_managed = type == client::PatchType::kJson ||
+                       find_path(patch, "metadata", "managedFields") != nullptr;
+  co_return co_await change(target, edit, context, edits_managed);
 }
 
 Result<StagedWritePtr> Pipeline::stage_remove(const Target& target, const ObjectPtr& current,

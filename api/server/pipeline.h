@@ -116,13 +116,14 @@ class Pipeline {
   // `parsed`: what `current` holds, when the caller has it already.
   Result<StagedWritePtr> stage_changed(const Target& target, const ObjectPtr& current, Json object,
                                        RequestContext& context, bool& removed,
-                                       Approval* approval = nullptr,
-                                       const Json* parsed = nullptr);
+                                       Approval* approval = nullptr, const Json* parsed = nullptr);
+  // With `current`, its managedFields are read from there and need not be in `old`.
   Result<Json> merge_for_update(const Target& target, const Json& old, Json object,
-                                RequestContext& context) const;
+                                RequestContext& context, const Object* current = nullptr) const;
+  // `edit` gets the object without managedFields unless it is said to be about them.
   Task<Result<WriteResult>> change(Target target,
                                    std::function<Result<Json>(const Json& current)> edit,
-                                   RequestContext& context);
+                                   RequestContext& context, bool edits_managed = false);
   // pipeline_apply.cpp
   Task<Result<WriteResult>> apply_patch(Target target, Json config, RequestContext& context);
   Task<Result<WriteResult>> apply_scale(Target target, Json scale, RequestContext& context);

@@ -58,7 +58,7 @@ Task<Result<WriteResult>> Pipeline::apply_patch(Target target, Json config,
     auto edit = [&](const Json& current) {
       return apply_to(registry_, target, current, decoded, context, clock_.wall());
     };
-    co_return co_await change(target, edit, context);
+    co_return co_await change(target, edit, context, true);
   }
   if (!target.subresource.empty()) co_return fail(Error::not_found(def.qualified(), target.name));
   if (context.create_denied) co_return fail(*context.create_denied);

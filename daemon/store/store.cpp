@@ -96,6 +96,20 @@ Result<server::StagedWritePtr> Store::stage_create(const resources::ResourceDef&
   return engine_->stage(table, server::EventType::kAdded, std::move(object), durability);
 }
 
+namespace {
+
+bool same_but_metadata(const Json& a, const Json& b) {
+  if (a.size() != b.size()) return false;
+  for (auto it = a.begin(); it != a.end(); ++it) {
+    if (it.key() == "metadata") continue;
+    auto other = b.find(it.key());
+    if (other == b.end() || *other != *it) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
 Result<server::StagedWritePtr> Store::stage_update(const resources::ResourceDef& def, Json object,
                                                    const ObjectPtr& expected,
                                                    resources::Durability durability) {
@@ -104,8 +118,10 @@ Result<server::StagedWritePtr> Store::stage_update(const resources::ResourceDef&
   Table& table = engine_->table(def);
   MOTH_ASSIGN(ObjectPtr newest, expect(table, def, key, expected));
   object["metadata"]["resourceVersion"] = std::to_string(newest->meta().resource_version);
-  // The texts are canonical, so that equal objects have equal texts.
-  if (object.dump(-1, ' ', false, Json::error_handler_t::replace) == newest->text()) {
+  // The texts are canonical, so that equal objects have equal texts. Most writes change something
+  // that is seen without making one.
+  if (same_but_metadata(object, *newest->dom()) &&
+      object.dump(-1, ' ', false, Json::error_handler_t::replace) == newest->text()) {
     return engine_->stage_nothing(table, std::move(newest), durability);
   }
   return engine_->stage(table, server::EventType::kModified, std::move(object), durability);

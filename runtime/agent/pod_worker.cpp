@@ -369,7 +369,7 @@ Task<void> PodWorker::report() {
   Json status = build_pod_status(input);
   std::string text = status.dump(-1, ' ', false, Json::error_handler_t::replace);
   if (text == reported_) co_return;
-  Json object = context_.object->parse();
+  Json object = *context_.object->dom();
   object["status"] = std::move(status);
   object["metadata"].erase("resourceVersion");
   client::WriteOptions options;

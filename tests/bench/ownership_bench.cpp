@@ -84,7 +84,7 @@ Json status(int round) {
 
 Task<Result<>> run(asio::io_context& loop) {
   MOTH_CO_ASSIGN(auto registry, resources::make_registry());
-  SystemClock clock;
+  RealClock clock;
   store::StoreOptions options;
   options.registry = registry.get();
   options.control = loop.get_executor();
@@ -110,7 +110,7 @@ Task<Result<>> run(asio::io_context& loop) {
     double began = cpu_seconds();
     std::size_t bytes = 0;
     for (int i = 0; i < kUpdates; ++i) {
-      Json object = store->get(*pods, "default", name)->parse();
+      Json object = *store->get(*pods, "default", name)->dom();
       object["status"] = status(i);
       object["metadata"].erase("resourceVersion");
       MOTH_CO_ASSIGN(auto written, co_await pipeline.update({pods, "default", name, "status"},

@@ -446,20 +446,20 @@ TEST(Update, EntriesAreMergedAndCapped) {
 TEST(Update, WhatClientsDoToManagedFields) {
   Json live =
       json(R"([{"manager":"a","operation":"Update","apiVersion":"v1","fieldsV1":{"f:x":{}}}])");
-  EXPECT_EQ(managed_to_start_with(&live, nullptr, false), live);
+  EXPECT_EQ(managed_to_start_with(live, nullptr, false), live);
   for (const char* reset : {"[]", "[{}]"}) {
     Json wanted = json(reset);
-    EXPECT_TRUE(managed_to_start_with(&live, &wanted, false).empty());
-    EXPECT_EQ(managed_to_start_with(&live, &wanted, true), live);
+    EXPECT_TRUE(managed_to_start_with(live, &wanted, false).empty());
+    EXPECT_EQ(managed_to_start_with(live, &wanted, true), live);
   }
   Json other =
       json(R"([{"manager":"b","operation":"Apply","apiVersion":"v1","fieldsType":"FieldsV1",
       "fieldsV1":{"f:x":{".":{}}},"junk":1}])");
-  EXPECT_EQ(managed_to_start_with(&live, &other, false),
+  EXPECT_EQ(managed_to_start_with(live, &other, false),
             json(R"([{"manager":"b","operation":"Apply","apiVersion":"v1","fieldsType":"FieldsV1",
       "fieldsV1":{"f:x":{}}}])"));
   Json wrong = json(R"([{"manager":"b","operation":"Steal","fieldsV1":{}}])");
-  EXPECT_EQ(managed_to_start_with(&live, &wrong, false), live);
+  EXPECT_EQ(managed_to_start_with(live, &wrong, false), live);
   EXPECT_EQ(manager_of_user_agent("kubectl/v1.35.2 (linux/amd64)"), "kubectl");
   EXPECT_EQ(manager_of_user_agent(""), "unknown");
   EXPECT_EQ(manager_of_user_agent(std::string(200, 'x')).size(), kMaxManagerName);

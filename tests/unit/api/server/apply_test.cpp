@@ -119,6 +119,13 @@ TEST_F(ApplyTest, WhatIsRefused) {
   Answer force = lab.call("PATCH", where + "?force=true", "{}",
                           {{"Content-Type", "application/merge-patch+json"}});
   EXPECT_EQ(force.status, 422);
+  Answer long_name =
+      lab.post(std::string(kMaps) + "?fieldManager=" + std::string(129, 'x'), map({}));
+  EXPECT_EQ(long_name.status, 422);
+  EXPECT_EQ(
+      long_name.message(),
+      "CreateOptions.meta.k8s.io \"\" is invalid: fieldManager: Too long: may not be more than "
+      "128 bytes");
   Answer stale = [&] {
     apply(where, map({{"a", "1"}}));
     return apply(where, with("/metadata/resourceVersion", "1"));
