@@ -1,88 +1,83 @@
-"""Runs clang-tidy in parallel and remembers clean files (see scripts/tidy)."""
+"""Runs clang-tidy over batches of sources, several at a time (see scripts/tidy)."""
 import argparse
+import collections
 import concurrent.futures
-import hashlib
 import json
 import os
 import pathlib
 import re
+import shlex
 import subprocess
 import sys
+import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "moth-tidy"
 ROOMS = ("api/", "daemon/", "scheduler/", "runtime/", "ctl/")
+BATCH = 24
 EXPENSIVE = (
     "clang-analyzer-core.*,clang-analyzer-cplusplus.*,clang-analyzer-unix.Malloc,"
     "bugprone-assert-side-effect,bugprone-infinite-loop,bugprone-multiple-statement-macro,"
     "bugprone-sizeof-expression,performance-type-promotion-in-math-fn"
 )
-USES_BEAST = re.compile(r"#include <boost/beast[/.]")
+FINDING = re.compile(r"^(?P<file>/[^:]+):\d+:\d+: (error|warning): .*\[(?P<check>[\w.,-]+)\]$")
+class Batch:
+    def __init__(self, flags: tuple, sources: list):
+        self.flags, self.sources = flags, sources
 
 
-class Tidy:
-    def __init__(self, build: pathlib.Path, everything: bool):
-        self.build = build
-        self.options = ["--quiet", "-p", str(build)]
-        if everything:
-            self.options.append("--checks=" + EXPENSIVE)
-        else:
-            self.options.append("--extra-arg=-fdelayed-template-parsing")
-        self.base = hashlib.sha256((ROOT / ".clang-tidy").read_bytes())
-        self.base.update(" ".join(self.options[3:]).encode())
-        self.headers = self._headers()
-        self.hashes: dict[str, bytes] = {}
-
-    def _headers(self) -> dict[str, list[str]]:
-        """What each object was made from, from ninja's own log; nothing where nothing was built."""
-        run = subprocess.run(["ninja", "-C", str(self.build), "-t", "deps"],
-                             capture_output=True, text=True)
-        found: dict[str, list[str]] = {}
-        names: list[str] = []
-        for line in run.stdout.splitlines():
-            if line.startswith("    "):
-                names.append(line.strip())
-            elif line.endswith("(VALID)"):
-                names = found.setdefault(line.split(":", 1)[0], [])
-            else:
-                names = []
-        return found
-
-    def _hash(self, name: str) -> bytes:
-        if name not in self.hashes:
-            path = self.build / name
-            self.hashes[name] = hashlib.sha256(path.read_bytes()).digest() if path.is_file() else b""
-        return self.hashes[name]
-
-    def key(self, entry: dict) -> str | None:
-        """Names this source in this state, or None where its headers are not known."""
-        command = entry["command"].split()
-        headers = self.headers.get(command[command.index("-o") + 1])
-        if not headers:
-            return None
-        digest = self.base.copy()
-        digest.update(entry["command"].encode())
-        for name in headers:
-            digest.update(self._hash(name))
-        return digest.hexdigest()
-
-    def check(self, entry: dict) -> str:
-        """The findings, empty when there are none."""
-        key = self.key(entry)
-        if key and (CACHE / key).exists():
-            return ""
-        run = subprocess.run(["clang-tidy-16", *self.options, entry["file"]],
-                             capture_output=True, text=True, cwd=ROOT)
-        if run.returncode != 0:
-            return run.stdout or run.stderr
-        if key:
-            CACHE.mkdir(parents=True, exist_ok=True)
-            (CACHE / key).touch()
-        return ""
+def relevant_flags(entry: dict) -> tuple:
+    """What a source is compiled with that says how it reads: definitions, include paths, language."""
+    words, flags = shlex.split(entry["command"]), []
+    for index, word in enumerate(words):
+        if word.startswith(("-D", "-I", "-std=")):
+            flags.append(word if len(word) > 2 else word + words[index + 1])
+        elif word == "-isystem":
+            flags.append(word + words[index + 1])
+    return tuple(sorted(set(flags)))
 
 
-def name_of(entry: dict) -> str:
-    return os.path.relpath(entry["file"], ROOT)
+def look_at(batch: Batch, options: list) -> tuple:
+    """Findings by file, and the sources that could not be read beside the others."""
+    with tempfile.TemporaryDirectory() as folder:
+        unit = pathlib.Path(folder) / "batch.cpp"
+        unit.write_text("".join(f'#include "{source}"  // NOLINT(bugprone-suspicious-include)\n'
+                                for source in batch.sources))
+        run = subprocess.run(
+            ["clang-tidy-16", "--quiet", f"--config-file={ROOT}/.clang-tidy", *options, str(unit), "--",
+             *batch.flags, "-Wno-pragma-once-outside-header", "-Wno-unused-function"],
+            capture_output=True, text=True, cwd=ROOT)
+    findings, unread, current = collections.defaultdict(list), set(), None
+    for line in run.stdout.splitlines():
+        found = FINDING.match(line)
+        if found:
+            current = os.path.realpath(found["file"])
+            if "clang-diagnostic-error" in found["check"]:
+                unread.add(current)
+        if current and line.strip():
+            findings[current].append(line)
+    if run.returncode != 0 and not findings:
+        findings[batch.sources[0]].append(run.stdout + run.stderr)
+    return findings, unread
+
+
+def tidy(sources: list, flags: tuple, options: list, jobs: int) -> dict:
+    results = {}
+    # Neighbours include the same, so they go together.
+    batches = [Batch(flags, sources[at:at + BATCH]) for at in range(0, len(sources), BATCH)]
+    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        while batches:
+            again = []
+            for batch, (findings, unread) in zip(batches, pool.map(lambda b: look_at(b, options), batches)):
+                # An error in a header, or in a source that is alone, is a finding.
+                repeat = [source for source in batch.sources if source in unread and len(batch.sources) > 1]
+                again += repeat
+                for file, lines in findings.items():
+                    if file not in repeat:
+                        results.setdefault(file, lines)
+            # Neighbours again share names, so those of one batch go apart.
+            parts = max(len(again) // 6, 1)
+            batches = [Batch(flags, again[at::parts]) for at in range(parts)] if again else []
+    return results
 
 
 def main() -> int:
@@ -93,32 +88,26 @@ def main() -> int:
     parser.add_argument("paths", nargs="*", default=ROOMS)
     arguments = parser.parse_intermixed_args()
 
-    build = arguments.build.resolve()
-    commands = build / "compile_commands.json"
+    commands = arguments.build.resolve() / "compile_commands.json"
     if not commands.is_file():
         print(f"tidy: no {commands}; configure first: cmake --preset dev", file=sys.stderr)
         return 2
-    entries = {name_of(entry): entry for entry in json.loads(commands.read_text())}
-    chosen = []
-    for name, entry in sorted(entries.items()):
-        if not name.startswith(ROOMS) or not name.startswith(tuple(arguments.paths)):
-            continue
-        path = pathlib.Path(entry["file"])
-        if path.suffix != ".cpp" or not path.exists():
-            continue
-        if not arguments.all and USES_BEAST.search(path.read_text(encoding="utf-8")):
-            continue
-        chosen.append(entry)
-
-    tidy = Tidy(build, arguments.all)
-    failed = 0
-    with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
-        for entry, output in zip(chosen, pool.map(tidy.check, chosen)):
-            if output:
-                failed += 1
-                print(f"{name_of(entry)}:\n{output}", flush=True)
-    print(f"tidy: {len(chosen)} files, {failed} with findings")
-    return 1 if failed else 0
+    groups = collections.defaultdict(list)
+    for entry in json.loads(commands.read_text()):
+        source = os.path.realpath(os.path.join(entry["directory"], entry["file"]))
+        name = os.path.relpath(source, ROOT)
+        if name.startswith(tuple(arguments.paths)) and name.startswith(ROOMS) and source.endswith(".cpp") \
+                and os.path.exists(source) and source not in groups[relevant_flags(entry)]:
+            groups[relevant_flags(entry)].append(source)
+    options = ["--checks=" + EXPENSIVE] if arguments.all else []
+    count, results = 0, {}
+    for flags, sources in groups.items():
+        count += len(sources)
+        results.update(tidy(sorted(sources), flags, options, arguments.jobs))
+    for file, lines in sorted(results.items()):
+        print(f"{os.path.relpath(file, ROOT)}:", *lines, sep="\n", flush=True)
+    print(f"tidy: {count} files, {len(results)} with findings")
+    return 1 if results else 0
 
 
 if __name__ == "__main__":
