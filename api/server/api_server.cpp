@@ -45,7 +45,8 @@ ApiServer::Impl::Impl(Executors& executors, Pipeline& pipeline, client::NodeApi*
       node_(node),
       options_(std::move(options)),
       snapshots_(pipeline.clock(), options_.max_list_snapshots),
-      openapi_(pipeline.registry(), options_.version) {}
+      openapi_(pipeline.registry(), options_.version),
+      openapi_v2_(executors, pipeline.registry(), options_.version) {}
 
 Task<void> ApiServer::Impl::handle(http::Exchange& exchange) {
   Call call{exchange, parse_request_info(exchange.request()), {}, nullptr, {}, {}};
@@ -187,7 +188,7 @@ Task<Result<>> ApiServer::Impl::dispatch_other(Call& call) {
     }
     if (segments.empty()) {
       Json paths = Json::array({"/api", "/api/v1", "/apis", "/healthz", "/livez", "/metrics",
-                                "/openapi/v3", "/readyz", "/version"});
+                                "/openapi/v2", "/openapi/v3", "/readyz", "/version"});
       co_await send_json(call, 200, Json{{"paths", std::move(paths)}}.dump());
       co_return Result<>{};
     }

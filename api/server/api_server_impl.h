@@ -13,6 +13,7 @@
 #include "api/server/list_snapshots.h"
 #include "api/server/negotiation.h"
 #include "api/server/openapi.h"
+#include "api/server/openapi_v2.h"
 #include "api/server/request_info.h"
 #include "api/server/selection.h"
 #include "api/server/streams/proxy.h"
@@ -54,6 +55,7 @@ class ApiServer::Impl {
   Task<Result<>> watch(Call& call);
   // write_handlers.cpp
   Task<Result<>> create(Call& call);
+  void note_right_to_create(Call& call) const;
   Task<Result<>> update(Call& call);
   Task<Result<>> patch(Call& call);
   Task<Result<>> remove(Call& call);
@@ -80,6 +82,7 @@ class ApiServer::Impl {
   // other_handlers.cpp
   Task<Result<>> discovery(Call& call);
   Task<Result<>> openapi(Call& call);
+  Task<Result<>> openapi_v2(Call& call);  // openapi_v2_handler.cpp
   Task<Result<>> health(Call& call, const std::vector<HealthCheck>& checks);
   Task<Result<>> metrics_api(Call& call);
   Task<Result<>> images(Call& call);
@@ -100,6 +103,7 @@ class ApiServer::Impl {
   ApiServerOptions options_;
   ListSnapshots snapshots_;
   OpenApi openapi_;
+  OpenApiV2 openapi_v2_;
   std::optional<http::Client> proxy_client_;  // made at the first use
   std::uint64_t proxied_ = 0;                 // control: endpoints take turns
 };

@@ -2,11 +2,11 @@
 
 #include "api/base/json.h"
 #include "api/schema/openapi_v3.h"
+#include "api/server/openapi_describe.h"
 
 namespace moth::server {
-namespace {
 
-schema::ResourceInfo describe(const resources::ResourceDef& def) {
+schema::ResourceInfo describe_for_openapi(const resources::ResourceDef& def) {
   schema::ResourceInfo info;
   info.group = def.group;
   info.version = def.version;
@@ -30,8 +30,6 @@ schema::ResourceInfo describe(const resources::ResourceDef& def) {
   return info;
 }
 
-}  // namespace
-
 OpenApi::OpenApi(const resources::Registry& registry, std::string version)
     : registry_(registry), version_(std::move(version)) {}
 
@@ -54,7 +52,7 @@ std::optional<OpenApi::Document> OpenApi::document(const std::string& path) {
   for (const auto* def : rows) {
     if (!def->served || schema::group_version_path(def->group, def->version) != path) continue;
     wanted = {def->group, def->version};
-    infos.push_back(describe(*def));
+    infos.push_back(describe_for_openapi(*def));
     if (def->custom) custom.push_back(def);
   }
   if (infos.empty()) return std::nullopt;

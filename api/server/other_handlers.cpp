@@ -106,6 +106,7 @@ Task<Result<>> ApiServer::Impl::discovery(Call& call) {
 
 Task<Result<>> ApiServer::Impl::openapi(Call& call) {
   const auto& segments = call.request().segments;
+  if (segments.size() == 2 && segments[1] == "v2") co_return co_await openapi_v2(call);
   std::optional<OpenApi::Document> document;
   bool hashed = false;
   if (segments.size() >= 2 && segments[1] == "v3") {
