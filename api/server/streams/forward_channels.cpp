@@ -5,6 +5,7 @@
 
 #include <array>
 #include <boost/asio/experimental/awaitable_operators.hpp>
+#include <boost/asio/this_coro.hpp>
 
 #include "api/base/notifier.h"
 #include "api/base/task_scope.h"
@@ -48,8 +49,11 @@ class ChannelForwarder {
     } catch (...) {
       thrown = std::current_exception();
     }
+    // A cancelled coroutine could not await anything any more.
+    co_await asio::this_coro::throw_if_cancelled(false);
     scope_.cancel();
     co_await scope_.join();
+    co_await asio::this_coro::throw_if_cancelled(true);
     if (finished) co_await socket_.close(1000);
     if (thrown) std::rethrow_exception(thrown);
   }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <boost/asio/this_coro.hpp>
 #include <charconv>
 #include <map>
 
@@ -112,8 +113,11 @@ class Forwarder {
     } catch (...) {
       thrown = std::current_exception();
     }
+    // A cancelled coroutine could not await anything any more.
+    co_await asio::this_coro::throw_if_cancelled(false);
     scope_.cancel();
     co_await scope_.join();
+    co_await asio::this_coro::throw_if_cancelled(true);
     if (thrown) std::rethrow_exception(thrown);
   }
 
@@ -176,6 +180,7 @@ class Forwarder {
       thrown = std::current_exception();
       up.cancel();
     }
+    co_await asio::this_coro::throw_if_cancelled(false);
     {
       http::Deadline linger(executor_, kLinger, [pair] { pair->data->close(); });
       // The pod's end may not be waited for either.
@@ -184,6 +189,7 @@ class Forwarder {
       if (thrown) pair->data->close();
       co_await up.join();
     }
+    co_await asio::this_coro::throw_if_cancelled(true);
     if (thrown) std::rethrow_exception(thrown);
   }
 

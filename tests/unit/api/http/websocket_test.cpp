@@ -177,6 +177,41 @@ TEST_F(WebSocketTest, PingIsAnsweredWhileNobodyReads) {
   run(scenario());
 }
 
+TEST_F(WebSocketTest, SilentPeersArePinged) {
+  serve([this](Exchange& exchange) -> Task<void> {
+    auto socket = co_await exchange.upgrade_websocket("v5.channel.k8s.io",
+                                                      {.ping_interval = milliseconds(20)});
+    co_await sleep(milliseconds(300));
+  });
+  auto scenario = [&]() -> Task<void> {
+    auto stream = co_await handshaken();
+    EXPECT_EQ(co_await read_until(*stream, std::string("\x89\x00", 2)), std::string("\x89\x00", 2));
+  };
+  run(scenario());
+}
+
+// The server has stopped reading for lack of room, so that only its pings can find out.
+TEST_F(WebSocketTest, APeerThatVanishesWhileNothingIsReadIsNoticed) {
+  bool noticed = false;
+  serve([&](Exchange& exchange) -> Task<void> {
+    auto socket = co_await exchange.upgrade_websocket(
+        "v5.channel.k8s.io", {.max_queued = 1000, .ping_interval = milliseconds(20)});
+    co_await socket->wait_ended();
+    noticed = true;
+  });
+  auto scenario = [&]() -> Task<void> {
+    {
+      auto stream = co_await handshaken();
+      for (int i = 0; i < 10; ++i) {
+        co_await stream->write(masked(Opcode::kBinary, std::string(20'000, 'x')));
+      }
+    }
+    for (int i = 0; i < 400 && !noticed; ++i) co_await sleep(milliseconds(5));
+  };
+  run(scenario());
+  EXPECT_TRUE(noticed);
+}
+
 TEST_F(WebSocketTest, FragmentsBecomeOneMessageWithPingsBetween) {
   serve(echo);
   auto scenario = [&]() -> Task<void> {

@@ -71,6 +71,43 @@ TEST(LogFilter, ByteLimit) {
   }
 }
 
+TEST(LogFilter, OneStreamAlone) {
+  const std::string text = line(1, "he", 'P') + "2025-01-01T00:00:02.0Z stderr F oops\n" +
+                           line(3, "llo") + "2025-01-01T00:00:04.0Z stderr F again\n";
+  client::LogOptions options;
+  options.stream = client::LogStream::kStderr;
+  EXPECT_EQ(filter(options, text), "oops\nagain\n");
+  options.stream = client::LogStream::kStdout;
+  EXPECT_EQ(filter(options, text), "hello\n");
+}
+
+// Lines across the blocks that are read, pieces of lines, a last line without its end.
+TEST(FindTail, ReadsBackwardsInBlocks) {
+  std::string text;
+  std::vector<std::size_t> starts;  // of whole lines
+  for (int i = 0; i < 4000; ++i) {
+    starts.push_back(text.size());
+    if (i % 7 == 0) text += line(i % 60, std::string(static_cast<std::size_t>(i) * 5, 'p'), 'P');
+    text += line(i % 60, std::string(static_cast<std::size_t>(i % 200), 'x'));
+  }
+  for (bool cut : {false, true}) {
+    std::string all = cut ? text.substr(0, text.size() - 1) : text;
+    std::size_t largest = 0;
+    auto read = [&](std::uint64_t offset, std::size_t size) -> Result<std::string> {
+      largest = std::max(largest, size);
+      return all.substr(static_cast<std::size_t>(offset), size);
+    };
+    for (std::size_t lines : {1UL, 2UL, 7UL, 100UL, 1999UL, 3999UL, 4000UL, 5000UL}) {
+      auto found = find_tail(read, all.size(), static_cast<std::int64_t>(lines));
+      ASSERT_TRUE(found);
+      std::size_t wanted = lines >= starts.size() ? 0 : starts[starts.size() - lines];
+      EXPECT_EQ(found->offset, wanted) << lines << cut;
+      EXPECT_EQ(found->lines, static_cast<std::int64_t>(std::min(lines, starts.size())));
+    }
+    EXPECT_LE(largest, 64U * 1024);
+  }
+}
+
 TEST(TailOffset, FindsTheBeginningOfTheLastLines) {
   std::string a = line(1, "a"), b = line(2, "b"), c = line(3, "c");
   std::string p = line(4, "p", 'P'), q = line(5, "q");

@@ -373,6 +373,36 @@ TEST_F(ForwardTest, ChannelsOfAWebSocket) {
   run(scenario());
 }
 
+// What runs when the server stops is cancelled, and nothing may be left running.
+TEST_F(ForwardTest, AServerThatStopsEndsItsForwards) {
+  serve([this](http::Exchange& exchange) -> Task<void> {
+    if (exchange.websocket_requested()) {
+      auto socket = co_await exchange.upgrade_websocket("v4.channel.k8s.io", websocket_options());
+      co_await forward_channels(std::move(*socket), {80}, target());
+      co_return;
+    }
+    auto upgraded = co_await upgrade_to_spdy(exchange, forward_spdy_protocols());
+    co_await forward_spdy(std::move((*upgraded)->connection), target());
+  });
+  auto scenario = [&]() -> Task<void> {
+    auto session = co_await spdy({"portforward.k8s.io"});
+    Connection one = co_await connect(*session, "80", "0");
+    auto alone =
+        *co_await session->open({{"streamtype", "data"}, {"port", "80"}, {"requestid", "9"}});
+    co_await one.data->write("a");
+    char byte = 0;
+    auto count = co_await one.data->read_some(&byte, 1);
+    EXPECT_TRUE(count && byte == 'A');
+    auto socket = co_await client().websocket(http::get(base), {"v4.channel.k8s.io"});
+    co_await socket->write_binary(std::string_view("\0b", 2));
+    for (int i = 0; i < 3; ++i) co_await next(*socket);
+    co_await server->stop(milliseconds(10));
+    EXPECT_EQ(co_await next(*socket), std::pair(-1, std::string()));
+    EXPECT_FALSE(co_await one.data->read_some(&byte, 1));
+  };
+  run(scenario());
+}
+
 TEST_F(ForwardTest, APodThatReadsNothingHoldsLittle) {
   std::size_t taken = 0;
   serve([&](http::Exchange& exchange) -> Task<void> {
