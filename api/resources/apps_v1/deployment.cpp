@@ -95,6 +95,11 @@ FieldErrors validate_status(const Json& object, const Json& old) {
   check_status_counts(errors, status,
                       {"observedGeneration", "replicas", "updatedReplicas", "readyReplicas",
                        "availableReplicas", "unavailableReplicas"});
+  check_status_parts(errors, status, "replicas",
+                     {"updatedReplicas", "readyReplicas", "availableReplicas"},
+                     "cannot be greater than status.replicas");
+  check_status_parts(errors, status, "readyReplicas", {"availableReplicas"},
+                     "cannot be greater than readyReplicas");
   check_not_decremented(errors, object, old, "collisionCount");
   return errors;
 }
