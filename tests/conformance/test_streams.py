@@ -335,6 +335,21 @@ class Debug(StreamCase):
         self.assertTrue(eventually(lambda: "host-is-there" in self.api.log(self.ns, name)))
 
 
+class Resize(StreamCase):
+    def test_limits_change_under_a_running_container(self):
+        limits = lambda cpu, memory: {"resources": {"requests": {"cpu": cpu, "memory": memory},
+                                                    "limits": {"cpu": cpu, "memory": memory}}}
+        self.run_pod("app", "exec sleep 1000", container=limits("100m", "32Mi"))
+        self.kubectl("patch", "pod", "app", "--subresource=resize", "--patch",
+                     json.dumps({"spec": {"containers": [{"name": "main", **limits("250m", "64Mi")}]}}))
+        read = ("cat /sys/fs/cgroup/cpu.max /sys/fs/cgroup/cpu/cpu.cfs_quota_us /sys/fs/cgroup/memory.max "
+                "/sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null; true")
+        self.assertTrue(eventually(lambda: {"25000", str(64 << 20)} <= set(
+            self.exec("app", "/bin/sh", "-c", read).stdout.split())), self.exec("app", "/bin/sh", "-c", read).stdout)
+        pod = self.api.get("pods", self.ns, "app")
+        self.assertEqual(pod["status"]["containerStatuses"][0]["restartCount"], 0)
+
+
 class Proxy(StreamCase):
     def raw(self, path: str, **headers):
         return self.api.raw("GET", path, headers=headers)

@@ -5,7 +5,8 @@
 
 namespace moth::agent {
 
-// The pod's own group with its limits, and the share of the QoS class above it.
+// The pod's own group with its limits, and the share of the QoS class above it. After a resize also
+// the groups of the containers that run.
 class PodCgroup final : public PodResource {
  public:
   explicit PodCgroup(ResourceServices& services) : services_(services) {}
@@ -20,6 +21,7 @@ class PodCgroup final : public PodResource {
   ResourceServices& services_;
   std::map<std::string, std::int64_t> burstable_;  // millicores by pod uid
   std::map<std::string, cgroups::PodSums> applied_;
+  std::map<std::string, std::string> containers_;  // limits of the containers as text, by pod uid
 };
 
 // The sums that bound the pod as a whole. Control thread.
