@@ -27,6 +27,7 @@
 #include "api/server/admission/service_allocator.h"
 #include "api/server/api_server.h"
 #include "api/server/core_answers.h"
+#include "api/server/webhooks/policies.h"
 #include "api/server/webhooks/webhooks.h"
 #include "daemon/bootstrap.h"
 #include "daemon/control_plane.h"
@@ -213,13 +214,15 @@ Task<Result<>> Application::Impl::start_pipeline() {
   admission_options.disabled = config.disabled_admission_plugins;
   MOTH_CO_ASSIGN(auto services, server::make_service_allocator(*store, *registry, allocator));
   if (security) admission_options.more = security->admission();
+  const auto& off = config.disabled_admission_plugins;
+  if (std::find(off.begin(), off.end(), "ValidatingAdmissionPolicy") == off.end())
+    admission_options.more.push_back(server::make_validating_policies(*store, *registry));
   admission_options.more.push_back(std::move(services));
   MOTH_CO_ASSIGN(auto admission, server::make_admission(*store, *registry, clock,
                                                         std::move(admission_options)));
   pipeline = std::make_unique<server::Pipeline>(*registry, *store, clock, system_random(),
                                                 std::move(admission));
   auto enabled = [&](std::string_view name) {
-    const auto& off = config.disabled_admission_plugins;
     return std::find(off.begin(), off.end(), name) == off.end();
   };
   server::WebhookOptions remote;

@@ -16,6 +16,7 @@
 #include "daemon/controllers/resourcequota/resourcequota_controller.h"
 #include "daemon/controllers/rootca/rootca_controller.h"
 #include "daemon/controllers/serviceaccount/serviceaccount_controller.h"
+#include "daemon/controllers/storageprotection/storageprotection_controller.h"
 #include "daemon/controllers/tainteviction/tainteviction_controller.h"
 #include "scheduler/scheduler.h"
 
@@ -107,6 +108,9 @@ void ControlPlane::start() {
                                                    it.pipeline.registry()));
   }
   it.run(controllers::make_tainteviction_controller(it.context("taint-eviction-controller")));
+  if (it.pipeline.registry().find("", "v1", "persistentvolumeclaims")) {
+    it.run(controllers::make_storageprotection_controller(it.context("pvc-protection-controller")));
+  }
   controllers::PodGcOptions pod_gc;
   pod_gc.end_without_agent = it.node == nullptr;
   it.run(controllers::make_podgc_controller(it.context("pod-garbage-collector"), pod_gc));

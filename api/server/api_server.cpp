@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "api/base/await_on.h"
 #include "api/base/log.h"
 #include "api/server/api_server_impl.h"
 #include "api/server/auth/impersonation.h"
@@ -140,6 +141,19 @@ Task<Result<>> ApiServer::Impl::dispatch_resource(Call& call) {
   co_return fail(not_allowed());
 }
 
+// What a stream is opened with, as webhooks for CONNECT see it.
+static Json connect_options(const std::string& kind, const http::Query& query) {
+  Json options = {{"kind", kind}, {"apiVersion", "v1"}};
+  for (const char* flag : {"stdin", "stdout", "stderr", "tty"}) {
+    if (query.flag(flag)) options[flag] = true;
+  }
+  for (const char* text : {"container", "path"}) {
+    if (std::string value(query.get(text)); !value.empty()) options[text] = value;
+  }
+  for (const std::string& word : query.all("command")) options["command"].push_back(word);
+  return options;
+}
+
 Task<Result<>> ApiServer::Impl::dispatch_subresource(Call& call) {
   const std::string& name = call.info.subresource;
   if (!call.def->subresource(name)) {
@@ -147,6 +161,11 @@ Task<Result<>> ApiServer::Impl::dispatch_subresource(Call& call) {
         Error::of(Reason::kNotFound, "the server could not find the requested resource"));
   }
   if (name == "log") co_return co_await log(call);
+  if (name == "exec" || name == "attach" || name == "portforward" || name == "proxy") {
+    Json options = connect_options(call.def->subresource(name)->kind.kind, call.request().query);
+    MOTH_CO_TRY(co_await await_on(
+        control(), pipeline_.admit_connect(call.target, std::move(options), call.context)));
+  }
   if (name == "exec") co_return co_await exec(call, false);
   if (name == "attach") co_return co_await exec(call, true);
   if (name == "portforward") co_return co_await port_forward(call);

@@ -102,6 +102,37 @@ class Admission(ClusterCase):
         self.assertEqual((old["message"], old["series"]["count"]), ("again", 2))
 
 
+    def test_validating_policy(self):
+        group = "/apis/admissionregistration.k8s.io/v1"
+        policy = {"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy",
+                  "metadata": {"name": "few"}, "spec": {
+                      "paramKind": {"apiVersion": "v1", "kind": "ConfigMap"},
+                      "matchConstraints": {"resourceRules": [{"apiGroups": ["apps"], "apiVersions": ["v1"],
+                                                              "operations": ["CREATE", "UPDATE"],
+                                                              "resources": ["deployments"]}]},
+                      "variables": [{"name": "most", "expression": "int(params.data.most)"}],
+                      "validations": [
+                          {"expression": "object.spec.replicas <= variables.most",
+                           "messageExpression": "'at most ' + string(variables.most) + ' replicas'"},
+                          {"expression": "namespaceObject.metadata.name != 'x'"}]}}
+        binding = {"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding",
+                   "metadata": {"name": "here"}, "spec": {
+                       "policyName": "few", "validationActions": ["Deny"],
+                       "paramRef": {"name": "limit", "namespace": self.ns, "parameterNotFoundAction": "Deny"},
+                       "matchResources": {"namespaceSelector": {
+                           "matchLabels": {"kubernetes.io/metadata.name": self.ns}}}}}
+        self.api.call("POST", group + "/validatingadmissionpolicies", policy)
+        self.addCleanup(self.api.call, "DELETE", group + "/validatingadmissionpolicies/few")
+        self.api.call("POST", group + "/validatingadmissionpolicybindings", binding)
+        self.addCleanup(self.api.call, "DELETE", group + "/validatingadmissionpolicybindings/here")
+        self.assertIn("no params found for policy binding with `Deny` parameterNotFoundAction",
+                      self.refuses("create", "deployment", "d", "--image=x"))
+        self.api.create("configmaps", self.ns, {"metadata": {"name": "limit"}, "data": {"most": "2"}})
+        said = self.refuses("create", "deployment", "d", "--image=x", "--replicas=3")
+        self.assertIn("ValidatingAdmissionPolicy 'few' with binding 'here' denied request: at most 2 replicas", said)
+        self.kubectl("create", "deployment", "d", "--image=x", "--replicas=2")
+
+
 class SwitchedOff(ClusterCase):
     with_node = False
     daemon_args = ("--disable-admission-plugins", "LimitRanger,PodSecurity,ResourceQuota")
@@ -272,6 +303,17 @@ class Webhooks(ClusterCase):
         self.api.call("DELETE", "/apis/discovery.k8s.io/v1/namespaces/shop/endpointslices/hook-1")
         error = self.refused(500, self.make, "c")
         self.assertIn('no endpoints available for service "hook"', error.message)
+
+    def test_services_are_shown_without_an_address_and_get_one(self):
+        rule = {"operations": ["CREATE"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["services"]}
+        self.configure("Mutating", webhook("s.example.com", self.server.by_url("/s"), [rule]),
+                       s=lambda request: {"allowed": request["object"]["metadata"]["name"] == "good"})
+        for _ in range(2):
+            self.refused(400, self.api.create, "services", self.ns, {"metadata": {"name": "bad"},
+                                                                   "spec": {"ports": [{"port": 1}]}})
+        made = self.api.create("services", self.ns, {"metadata": {"name": "good"}, "spec": {"ports": [{"port": 1}]}})
+        self.assertTrue(made["spec"]["clusterIP"])
+        self.assertFalse(any(request["object"]["spec"].get("clusterIP") for _, request in self.server.asked))
 
 
 if __name__ == "__main__":

@@ -82,6 +82,7 @@ class ServiceAllocator final : public Admission {
     storage.subscribe(*services, [this](const StoreEvent& event) { note(event); });
   }
   std::string_view name() const override { return "ServiceAllocator"; }
+  bool reserves() const override { return true; }
 
   Result<> mutate(const AdmissionRequest& request, Json& service) override {
     if (request.def.resource != "services" || !request.def.group.empty()) return {};
