@@ -4,6 +4,7 @@
 #include "api/machinery/names.h"
 #include "api/machinery/quantity.h"
 #include "api/resources/check.h"
+#include "api/resources/core_v1/claim_rules.h"
 #include "api/resources/core_v1/pod_checks.h"
 #include "api/resources/edit.h"
 
@@ -324,7 +325,10 @@ void check_volume_source(FieldErrors& errors, std::string_view type, const Json&
   } else if (type == "csi") {
     check_required(errors, source, "driver", path);
   } else if (type == "ephemeral") {
-    check_required(errors, source, "volumeClaimTemplate", path);
+    if (check_required(errors, source, "volumeClaimTemplate", path)) {
+      append(errors, validate_claim_spec(object_of(*member(source, "volumeClaimTemplate"), "spec"),
+                                         path.child("volumeClaimTemplate", "spec")));
+    }
   } else if (type == "image") {
     check_required(errors, source, "reference", path);
     check_supported(errors, source, "pullPolicy", path, {"Always", "IfNotPresent", "Never"}, true);
