@@ -23,7 +23,7 @@ constexpr double kBurst = 25;
 constexpr double kRefillPerSecond = 1.0 / 300;
 constexpr std::size_t kMaxMessage = 1024;
 constexpr std::size_t kMaxQueued = 1000;
-constexpr std::size_t kMaxRemembered = 4096;
+constexpr std::size_t kMaxRemembered = 1024;
 
 struct Pending {
   Json involved;

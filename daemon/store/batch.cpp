@@ -54,17 +54,21 @@ DiskPlan plan_rows(const Batch& batch, const std::vector<Table*>& tables) {
   DiskPlan plan;
   for (auto& [key, entry] : newest) {
     auto& [table, ns, name] = key;
-    auto& keys = entry.durable ? plan.clean : plan.dirty;
-    keys.push_back({table, Key{std::string(ns), std::string(name)}, entry.object});
+    DiskPlan::Touched touched{table, Key{std::string(ns), std::string(name)}, entry.object};
+    auto dirty = table->dirty().find(touched.key);
+    touched.on_disk =
+        dirty != table->dirty().end() ? dirty->second.on_disk : table->get(ns, name) != nullptr;
+    bool clean = entry.durable || (entry.remove && !touched.on_disk);
+    (clean ? plan.clean : plan.dirty).push_back(std::move(touched));
     if (entry.durable) plan.rows.push_back({table->name(), entry.object, entry.remove});
   }
   if (!batch.flush) return plan;
   for (Table* table : tables) {
-    for (const auto& [key, last] : table->dirty()) {
+    for (const auto& [key, unsaved] : table->dirty()) {
       if (newest.contains({table, key.ns, key.name})) continue;
       ObjectPtr object = table->get(key.ns, key.name);
-      plan.clean.push_back({table, key, last});
-      plan.rows.push_back({table->name(), object ? object : last, !object});
+      plan.clean.push_back({table, key, unsaved.object});
+      plan.rows.push_back({table->name(), object ? object : unsaved.object, !object});
     }
   }
   return plan;

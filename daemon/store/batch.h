@@ -72,9 +72,11 @@ struct DiskPlan {
   struct Touched {
     Table* table = nullptr;
     Key key;
-    ObjectPtr object;  // some version of it
+    ObjectPtr object;      // some version of it
+    bool on_disk = false;  // the disk has some state of the key
   };
-  // Keys whose newest state will be on disk, and keys whose newest state will not.
+  // Keys whose newest state will be on disk, and keys whose newest state will not. What comes and
+  // goes without the disk's ever hearing of it is clean.
   std::vector<Touched> clean, dirty;
 };
 

@@ -227,7 +227,8 @@ void Store::Engine::publish(const Batch& batch, const DiskPlan& plan) {
     (op.durable ? metrics_.durable_writes : metrics_.lazy_writes).add();
   }
   for (const auto& touched : plan.clean) touched.table->mark_clean(touched.key);
-  for (const auto& touched : plan.dirty) touched.table->mark_dirty(touched.key, touched.object);
+  for (const auto& touched : plan.dirty)
+    touched.table->mark_dirty(touched.key, {touched.object, touched.on_disk});
   if (!plan.dirty.empty()) arm_flush();
   for (Table* table : changed) {
     metrics_.objects.with({table->name()}).set(static_cast<double>(table->size()));

@@ -1,6 +1,7 @@
 #include "daemon/store/store.h"
 
 #include "api/base/json.h"
+#include "api/machinery/json_text.h"
 #include "daemon/store/engine.h"
 
 namespace moth::store {
@@ -121,7 +122,7 @@ Result<server::StagedWritePtr> Store::stage_update(const resources::ResourceDef&
   // The texts are canonical, so that equal objects have equal texts. Most writes change something
   // that is seen without making one.
   if (same_but_metadata(object, *newest->dom()) &&
-      object.dump(-1, ' ', false, Json::error_handler_t::replace) == newest->text()) {
+      dump_json(object) == newest->text()) {
     return engine_->stage_nothing(table, std::move(newest), durability);
   }
   return engine_->stage(table, server::EventType::kModified, std::move(object), durability);

@@ -42,9 +42,13 @@ class Table {
 
   // Keys whose committed state is not on disk, each with some version of the object: a deleted one
   // has no other.
-  using Dirty = std::map<Key, ObjectPtr>;
+  struct Unsaved {
+    ObjectPtr object;
+    bool on_disk = false;  // an earlier state is
+  };
+  using Dirty = std::map<Key, Unsaved>;
   const Dirty& dirty() const { return dirty_; }
-  void mark_dirty(Key key, ObjectPtr object) { dirty_[std::move(key)] = std::move(object); }
+  void mark_dirty(Key key, Unsaved unsaved) { dirty_[std::move(key)] = std::move(unsaved); }
   void mark_clean(const Key& key) { dirty_.erase(key); }
 
   EventRing& ring() { return ring_; }

@@ -21,13 +21,14 @@ class EventTtlController final : public Controller {
 
   // One timer an event: its first look comes when it may be due.
   void subscribe(WorkQueue& queue) override {
-    context_.subscriptions.subscribe(
-        client::gvr::kEvents, [this, &queue](const client::ObjectReader::Change& change) {
-          if (!change.object || change.previous) return;
-          // One timer an event: its first look comes when it may be due.
-          queue.add_after({change.object->ns(), change.object->name()}, kTimeToLive);
-          if (++created_ % kTrimEvery == 0) queue.add(kTrim);
-        });
+    context_.subscriptions.subscribe(client::gvr::kEvents,
+                                     [this, &queue](const client::ObjectReader::Change& change) {
+                                       Key key{change.any().ns(), change.any().name()};
+                                       if (!change.object) return queue.cancel_delayed(key);
+                                       if (change.previous) return;
+                                       queue.add_after(key, kTimeToLive);
+                                       if (++created_ % kTrimEvery == 0) queue.add(kTrim);
+                                     });
     WallTime now = context_.clock.wall();
     for (const ObjectPtr& event : context_.reader.list(client::gvr::kEvents)) {
       auto due = event->meta().created.value_or(now) + kTimeToLive - now;

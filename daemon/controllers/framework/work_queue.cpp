@@ -34,15 +34,20 @@ void WorkQueue::add(const Key& key) {
 void WorkQueue::add_after(const Key& key, Duration after) {
   if (after <= Duration::zero()) return add(key);
   MonoTime when = clock_.mono() + after;
-  if (auto known = due_.find(key); known != due_.end()) {
-    if (known->second <= when) return;
-    auto [begin, end] = delayed_.equal_range(known->second);
-    auto old = std::find_if(begin, end, [&](const auto& entry) { return entry.second == key; });
-    if (old != end) delayed_.erase(old);
-  }
+  if (auto known = due_.find(key); known != due_.end() && known->second <= when) return;
+  cancel_delayed(key);
   due_[key] = when;
   delayed_.emplace(when, key);
   timers_changed_.notify();
+}
+
+void WorkQueue::cancel_delayed(const Key& key) {
+  auto known = due_.find(key);
+  if (known == due_.end()) return;
+  auto [begin, end] = delayed_.equal_range(known->second);
+  auto old = std::find_if(begin, end, [&](const auto& entry) { return entry.second == key; });
+  if (old != end) delayed_.erase(old);
+  due_.erase(known);
 }
 
 void WorkQueue::add_failed(const Key& key) {

@@ -37,6 +37,8 @@ class WorkQueue {
   void add(const Key& key);
   // Not before `after` from now; an earlier time for the same key wins.
   void add_after(const Key& key, Duration after);
+  // Forgets what add_after() was told about the key.
+  void cancel_delayed(const Key& key);
   // After the backoff of one more failure.
   void add_failed(const Key& key);
   // The next failure of the key counts as its first.

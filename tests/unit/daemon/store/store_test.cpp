@@ -270,6 +270,25 @@ TEST_F(MemoryStoreTest, LazyDeletesReachTheDiskWithTheFlush) {
   EXPECT_TRUE(disk->rows().empty());
 }
 
+TEST_F(MemoryStoreTest, WhatComesAndGoesLazilyNeverReachesTheDisk) {
+  ASSERT_TRUE(create("default", "kept"));
+  int commits = disk->commits();
+  ASSERT_TRUE(create("default", "a", 1, Durability::kLazy));
+  ASSERT_TRUE(update("default", "a", 2, Durability::kLazy));
+  ASSERT_TRUE(remove("default", "a", Durability::kLazy));
+  ASSERT_TRUE(loop.run(store->flush()));
+  EXPECT_EQ(disk->commits(), commits);
+}
+
+TEST_F(MemoryStoreTest, ALazyRebirthDoesNotHideTheDeathOnDisk) {
+  ASSERT_TRUE(create("default", "a"));
+  ASSERT_TRUE(remove("default", "a", Durability::kLazy));
+  ASSERT_TRUE(create("default", "a", 2, Durability::kLazy));
+  ASSERT_TRUE(remove("default", "a", Durability::kLazy));
+  ASSERT_TRUE(loop.run(store->flush()));
+  EXPECT_TRUE(disk->rows().empty());
+}
+
 TEST_F(MemoryStoreTest, ALazyWriteWaitsForItsPlaceBehindADurableOne) {
   disk->hold();
   auto durable = store->stage_create(pods(), make_pod("default", "a"), Durability::kDurable);
