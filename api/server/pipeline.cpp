@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "api/base/json.h"
 #include "api/machinery/patch_json.h"
 #include "api/machinery/patch_merge.h"
@@ -96,10 +98,15 @@ void orphan_unless_decided(const Meta& meta, client::DeleteOptions& options,
     if (finalizer == "orphan" || finalizer == "foregroundDeletion") return;
   }
   options.propagation_policy = "Orphan";
-  context.warnings.emplace_back(
+  std::string warning =
       "child pods are preserved by default when jobs are deleted; set "
       "propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress "
-      "this warning");
+      "this warning";
+  // Once for a whole collection.
+  auto& warnings = context.warnings;
+  if (std::find(warnings.begin(), warnings.end(), warning) == warnings.end()) {
+    warnings.push_back(std::move(warning));
+  }
 }
 
 // What a writer of `subresource` may change; everything else stays as in `old`.

@@ -176,6 +176,10 @@ Task<Result<>> ApiServer::Impl::send_list(Call& call, Form form, ListPage page) 
     }
     response.body = dump_json(table(table_columns(def), std::move(rows), list_metadata(page)));
   }
+  for (const std::string& text : call.context.warnings) {
+    response.headers.add("Warning",
+                         "299 - " + Json(text).dump(-1, ' ', true, Json::error_handler_t::replace));
+  }
   if (http::gzip_wanted(call.request(), response))
     response = http::gzip_response(std::move(response));
   co_await call.exchange.send(std::move(response));

@@ -21,6 +21,7 @@ ResourceDef component_statuses() {
   row.namespaced = false;
   row.short_names = {"cs"};
   row.verbs = kGet | kList;
+  row.deprecation = "v1 ComponentStatus is deprecated in v1.19+";
   row.durability = Durability::kVirtual;
   row.columns = columns(
       {column("Name", "Name of the component"), column("Status", "Healthy, Unhealthy or Unknown"),

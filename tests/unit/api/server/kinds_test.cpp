@@ -84,6 +84,7 @@ TEST_F(KindsTest, ComponentStatusesCanBeRead) {
   ASSERT_EQ(list.status, 200) << list.text;
   EXPECT_EQ(list.at("/kind"), "ComponentStatusList");
   EXPECT_EQ(list.at("/items/1/metadata/name"), "etcd-0");
+  EXPECT_EQ(list.headers.get("Warning"), "299 - \"v1 ComponentStatus is deprecated in v1.19+\"");
   Answer one = lab_.get("/api/v1/componentstatuses/scheduler");
   EXPECT_EQ(one.at("/conditions/0/status"), "True");
   EXPECT_EQ(lab_.get("/api/v1/componentstatuses/none").status, 404);
@@ -100,6 +101,13 @@ TEST_F(KindsTest, JobsLeaveTheirPodsUnlessTold) {
   EXPECT_EQ(removed.at("/metadata/finalizers/0"), "orphan");
   EXPECT_NE(removed.headers.get("Warning").find("child pods are preserved by default"),
             std::string::npos);
+  ASSERT_EQ(lab_.post(kJobs, job("c")).status, 201);
+  ASSERT_EQ(lab_.post(kJobs, job("d")).status, 201);
+  Answer all = lab_.remove(kJobs);
+  ASSERT_EQ(all.status, 200) << all.text;
+  EXPECT_EQ(std::count_if(all.headers.begin(), all.headers.end(),
+                          [](const http::Header& header) { return header.name == "Warning"; }),
+            1);
   ASSERT_EQ(lab_.post(kJobs, job("e")).status, 201);
   Answer background = lab_.remove(at(kJobs, "e"), {{"propagationPolicy", "Background"}});
   EXPECT_EQ(background.at("/status"), "Success") << background.text;
