@@ -40,6 +40,7 @@ Json success_status(const resources::ResourceDef& def, const Object& object) {
 }  // namespace
 
 Task<Result<>> ApiServer::Impl::create(Call& call) {
+  MOTH_CO_TRY(check_field_manager(call.context, "CreateOptions", false));
   MOTH_CO_ASSIGN(DecodedBody body, decode_body(call.request()));
   if (body.value.is_null()) co_return fail(Error::bad_request("the request has no body"));
   MOTH_CO_TRY(judge_duplicates(call, body, call.context.warnings));
@@ -57,10 +58,20 @@ Task<Result<>> ApiServer::Impl::create(Call& call) {
   co_return co_await send_object(call, 201, written->object);
 }
 
+// For writes that create what they do not find.
+void ApiServer::Impl::note_right_to_create(Call& call) const {
+  RequestInfo creates = call.info;
+  creates.verb = "create";
+  auto allowed = options_.authorizer->check(call.context.user, attributes_of(creates));
+  if (!allowed) call.context.create_denied = allowed.error();
+}
+
 Task<Result<>> ApiServer::Impl::update(Call& call) {
+  MOTH_CO_TRY(check_field_manager(call.context, "UpdateOptions", false));
   MOTH_CO_ASSIGN(DecodedBody body, decode_body(call.request()));
   if (body.value.is_null()) co_return fail(Error::bad_request("the request has no body"));
   MOTH_CO_TRY(judge_duplicates(call, body, call.context.warnings));
+  if (call.def->allow_create_on_update) note_right_to_create(call);
   auto written = co_await await_on(
       control(), pipeline_.update(call.target, std::move(body.value), call.context));
   if (!written) co_return fail(written.error());
@@ -72,12 +83,7 @@ Task<Result<>> ApiServer::Impl::patch(Call& call) {
   MOTH_CO_ASSIGN(DecodedBody body, decode_body(call.request()));
   bool apply = type == client::PatchType::kApply;
   MOTH_CO_TRY(check_field_manager(call.context, "PatchOptions", apply));
-  if (apply) {
-    RequestInfo creates = call.info;
-    creates.verb = "create";
-    auto allowed = options_.authorizer->check(call.context.user, attributes_of(creates, ""));
-    if (!allowed) call.context.create_denied = allowed.error();
-  }
+  if (apply) note_right_to_create(call);
   if (apply && !body.duplicates.empty() && call.context.field_validation == "Strict") {
     co_return fail(Error::bad_request(
         fmt::format("error strict decoding YAML: {}", fmt::join(body.duplicates, ", "))));

@@ -128,6 +128,30 @@ TEST_F(AuthorizationTest, NobodyGrantsWhatHeLacks) {
             201);
 }
 
+TEST_F(AuthorizationTest, WhoMayOnlyChangeDoesNotCreate) {
+  must_create(local("roles"),
+              role("editor", Json::array({rule({"update", "patch"}, {"", "coordination.k8s.io"},
+                                               {"configmaps", "leases"})})));
+  must_create(local("rolebindings"), binding("jo", "Role", "editor", user("jo")));
+  const std::string lease = "/apis/coordination.k8s.io/v1/namespaces/default/leases/l";
+  Answer put = jo("PUT", lease, {{"metadata", {{"name", "l"}}}});
+  EXPECT_EQ(put.status, 403) << put.text;
+  EXPECT_EQ(lab_.put(lease, {{"metadata", {{"name", "l"}}}}).status, 201);
+  EXPECT_EQ(jo("PUT", lease, {{"metadata", {{"name", "l"}}}}).status, 200);
+  Answer applied = as("user-token", "PATCH", std::string(kMaps) + "/m?fieldManager=x",
+                      config_map("m"), {{"Content-Type", "application/apply-patch+yaml"}});
+  EXPECT_EQ(applied.status, 403) << applied.text;
+}
+
+TEST_F(AuthorizationTest, StreamsIntoPodsNeedCreate) {
+  must_create(kPods, pod("p"));
+  must_create(local("roles"), role("peek", Json::array({rule({"get"}, {""}, {"pods/exec"})})));
+  must_create(local("rolebindings"), binding("jo", "Role", "peek", user("jo")));
+  Answer refused = jo("GET", at(kPods, "p") + "/exec?command=id");
+  EXPECT_EQ(refused.status, 403);
+  EXPECT_NE(refused.message().find("cannot create resource \"pods/exec\""), std::string::npos);
+}
+
 TEST_F(AuthorizationTest, TokensOfAccounts) {
   make_account("bot");
   std::string token = token_of("bot");
