@@ -235,8 +235,11 @@ Result<> Pipeline::admit(const Target& target, Operation operation, Json& object
   if (name.empty()) name = target.name;
   AdmissionRequest request{stored(*target.def), operation, target.ns, name,
                            target.subresource,  old,       context,   target.def};
+  bool compared = false;
   for (std::size_t done = 0; done < admission_.size(); ++done) {
-    if (approval && admission_[done]->reserves() && !approval->stale) {
+    // What takes something comes last, so this is what webhooks saw, or it is not.
+    if (approval && !compared && admission_[done]->reserves()) {
+      compared = true;
       approval->stale = object != approval->object;
       if (approval->stale) {
         for (std::size_t i = 0; i < done; ++i) admission_[i]->release(request, object);
@@ -379,8 +382,9 @@ Result<Json> Pipeline::merge_for_update(const Target& target, const Json& old_st
   keep_server_meta(merged, old_stored);
   if (target.subresource.empty() && row.prepare_update) row.prepare_update(merged, old_stored);
   const Json* live = find_path(old_stored, "metadata", "managedFields");
+  bool lazy = !context.applied && !def.custom;  // rules of custom resources look at all of them
   track_change(registry_, target, old_stored,
-               current ? managed_fields_of(*current) : live ? *live : Json(), merged,
+               current ? managed_fields_of(*current, lazy) : live ? *live : Json(), merged,
                sent.is_null() ? nullptr : &sent, context, clock_.wall());
   return merged;
 }
