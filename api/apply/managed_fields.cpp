@@ -9,6 +9,8 @@
 
 #include "api/apply/field_set.h"
 #include "api/base/json.h"
+#include "api/machinery/json_text.h"
+#include "api/machinery/managed_text.h"
 
 namespace moth::apply {
 namespace {
@@ -89,6 +91,40 @@ std::string fault_of_manager(std::string_view manager) {
   return "";
 }
 
+Json lazy_entries(std::string_view text) {
+  constexpr std::size_t kMaxEntries = 1000;
+  Json managed = Json::array();
+  for (const TextPart& item : parts_of(text, kMaxEntries)) {
+    Json entry = Json::object();
+    for (const TextPart& member : parts_of(item.value, 16)) {
+      std::string key(member.key.substr(1, member.key.size() - 2));
+      entry[key] =
+          key == "fieldsV1" ? raw_json(member.value) : Json::parse(member.value, nullptr, false);
+    }
+    managed.push_back(std::move(entry));
+  }
+  return managed;
+}
+
+Json& fields_of(Json& entry) {
+  Json& fields = entry["fieldsV1"];
+  if (fields.is_binary()) fields = Json::parse(std::string(raw_json_text(fields)), nullptr, false);
+  if (!fields.is_object()) fields = Json::object();
+  return fields;
+}
+
+bool may_have(const Json& entry, const Json& set) {
+  const Json* fields = find_member(entry, "fieldsV1");
+  if (!fields || !fields->is_binary()) return true;
+  std::string_view text = raw_json_text(*fields);
+  for (auto it = set.begin(); it != set.end(); ++it) {
+    std::string quoted;
+    append_json_string(it.key(), quoted);
+    if (text.find(quoted) != std::string_view::npos) return true;
+  }
+  return false;
+}
+
 Json managed_to_start_with(Json live, const Json* wanted, bool subresource) {
   bool sent = !subresource && wanted && wanted->is_array();
   if (sent && is_reset(*wanted)) return Json::array();
@@ -144,7 +180,7 @@ void cap_updates(Json& managed) {
     Json& into = managed[bucket->second];
     into["manager"] = kAncient;
     into.erase("subresource");
-    unite(into["fieldsV1"], entry["fieldsV1"]);
+    unite(fields_of(into), fields_of(entry));
     if (entry.contains("time")) into["time"] = entry["time"];
     gone[i] = true;
     --updates;

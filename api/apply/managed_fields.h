@@ -34,6 +34,15 @@ std::string fault_of_manager(std::string_view manager);
 // [{}] drops it, anything well-formed takes its place, anything else leaves the live one.
 Json managed_to_start_with(Json live, const Json* wanted, bool subresource);
 
+// An array from canonical text whose entries' fieldsV1 stay text (raw_json) until fields_of() is
+// asked for them: most writes concern one entry of several. An array with such entries can be
+// written into an object, and be given to these functions and to track_update().
+Json lazy_entries(std::string_view text);
+// The field set of an entry.
+Json& fields_of(Json& entry);
+// False when the entry, as text, shows that it has nothing of what `set` has at its first level.
+bool may_have(const Json& entry, const Json& set);
+
 // The entry of `writer`, or null. An Apply entry is one for all versions, an Update entry one for
 // each.
 Json* find_entry(Json& managed, const Writer& writer);

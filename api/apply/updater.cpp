@@ -32,12 +32,6 @@ const Json& never_owned() {
   return kSet;
 }
 
-Json& fields_of(Json& entry) {
-  Json& fields = entry["fieldsV1"];
-  if (!fields.is_object()) fields = Json::object();
-  return fields;
-}
-
 // How two objects differ in each version that some entry speaks.
 class Differences {
  public:
@@ -70,7 +64,10 @@ class Differences {
 
 void drop_empty(Json& managed) {
   for (auto entry = managed.begin(); entry != managed.end();) {
-    entry = fields_of(*entry).empty() ? managed.erase(entry) : std::next(entry);
+    // Text that nobody has looked at was not empty and still is not.
+    bool untouched = entry->contains("fieldsV1") && (*entry)["fieldsV1"].is_binary();
+    bool empty = !untouched && fields_of(*entry).empty();
+    entry = empty ? managed.erase(entry) : std::next(entry);
   }
 }
 
@@ -86,10 +83,10 @@ void take_from_others(Json& managed, const Json* self, Differences& differences)
       lost[i] = true;
       continue;
     }
-    Json& fields = fields_of(entry);
-    subtract(fields, *different->modified);
-    subtract(fields, *different->added);
-    subtract(fields, *different->removed);
+    for (const Json* taken :
+         {different->modified.get(), different->added.get(), different->removed.get()}) {
+      if (!taken->empty() && may_have(entry, *taken)) subtract(fields_of(entry), *taken);
+    }
   }
   for (std::size_t i = managed.size(); i-- > 0;) {
     if (lost[i]) managed.erase(i);

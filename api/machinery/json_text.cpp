@@ -231,6 +231,12 @@ bool append_scalar(const Json& value, std::string& out) {
     case Json::value_t::object:
     case Json::value_t::array:
       return false;
+    case Json::value_t::binary: {
+      // Text that is JSON already (managed_text.h, raw_json).
+      const auto& bytes = value.get_binary();
+      out.append(bytes.begin(), bytes.end());
+      return true;
+    }
     default:
       out += "null";
       return true;

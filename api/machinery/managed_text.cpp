@@ -1,5 +1,7 @@
 #include "api/machinery/managed_text.h"
 
+#include "api/base/json.h"
+
 namespace moth {
 namespace {
 
@@ -80,11 +82,46 @@ ManagedText find_managed_fields(std::string_view text) {
   return found;
 }
 
+std::vector<TextPart> parts_of(std::string_view text, std::size_t limit) {
+  std::vector<TextPart> parts;
+  if (text.size() < 3 || (text[0] != '{' && text[0] != '[')) return parts;
+  bool keyed = text[0] == '{';
+  std::size_t at = 1;
+  while (parts.size() < limit) {
+    TextPart part;
+    if (keyed) {
+      if (text[at] != '"') return {};
+      std::size_t end = skip_string(text, at);
+      if (end >= text.size() || text[end] != ':') return {};
+      part.key = text.substr(at, end - at);
+      at = end + 1;
+    }
+    std::size_t end = skip_value(text, at);
+    if (end >= text.size()) return {};
+    part.value = text.substr(at, end - at);
+    parts.push_back(part);
+    if (text[end] != ',') break;
+    at = end + 1;
+    if (at >= text.size()) return {};
+  }
+  return parts;
+}
+
 std::string without_managed_fields(std::string_view text) {
   ManagedText found = find_managed_fields(text);
   std::string rest(text.substr(0, found.begin));
   rest += text.substr(found.end);
   return rest;
+}
+
+Json raw_json(std::string_view text) {
+  return Json::binary({text.begin(), text.end()});
+}
+
+std::string_view raw_json_text(const Json& value) {
+  if (!value.is_binary()) return {};
+  const auto& bytes = value.get_binary();
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
 }  // namespace moth

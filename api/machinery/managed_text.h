@@ -4,6 +4,9 @@
 #include <cstddef>
 #include <string>
 #include <string_view>
+#include <vector>
+
+#include "api/base/json_fwd.h"
 
 namespace moth {
 
@@ -13,7 +16,20 @@ struct ManagedText {
   std::string_view value;          // the array
 };
 ManagedText find_managed_fields(std::string_view text);
+// The members of a compact object or the items of a compact array, as they are written, at most
+// `limit` of them; the key with its quotes, empty for an item. Nothing when the shape is another.
+struct TextPart {
+  std::string_view key, value;
+};
+std::vector<TextPart> parts_of(std::string_view text, std::size_t limit);
 // The text without it; the same when it is not compact.
 std::string without_managed_fields(std::string_view text);
+
+// A value that is written as `text`, which is one JSON value in canonical form, without being
+// parsed. Nothing but dump_json() knows such values: they live for the way of one write into the
+// store.
+Json raw_json(std::string_view text);
+// The text of such a value; empty for others.
+std::string_view raw_json_text(const Json& value);
 
 }  // namespace moth

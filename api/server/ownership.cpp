@@ -169,9 +169,10 @@ Json managed_of_new(const resources::Registry& registry, const Target& target, c
   return managed;
 }
 
-Json managed_fields_of(const Object& object) {
+Json managed_fields_of(const Object& object, bool lazy) {
   std::string_view text = find_managed_fields(object.text()).value;
-  return text.empty() ? Json() : Json::parse(text, nullptr, false);
+  if (text.empty()) return nullptr;
+  return lazy ? apply::lazy_entries(text) : Json::parse(text, nullptr, false);
 }
 
 void track_change(const resources::Registry& registry, const Target& target, const Json& old,

@@ -27,8 +27,9 @@ Json managed_of_new(const resources::Registry& registry, const Target& target, c
 void track_change(const resources::Registry& registry, const Target& target, const Json& old,
                   Json live, Json& merged, const Json* sent, const RequestContext& context,
                   WallTime now);
-// Those of a stored object; null when it has none.
-Json managed_fields_of(const Object& object);
+// Those of a stored object; null when it has none. `lazy`: for track_change() after writes that are
+// no apply.
+Json managed_fields_of(const Object& object, bool lazy);
 
 // What an apply configuration must be, whether or not there is an object yet: its kind, version,
 // name and namespace, and fields that the schema has. Before it is decoded.

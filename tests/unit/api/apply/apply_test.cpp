@@ -8,6 +8,7 @@
 #include "api/apply/typed.h"
 #include "api/apply/updater.h"
 #include "api/base/json.h"
+#include "api/machinery/json_text.h"
 #include "api/schema/dynamic.h"
 
 namespace moth::apply {
@@ -463,6 +464,27 @@ TEST(Update, WhatClientsDoToManagedFields) {
   EXPECT_EQ(manager_of_user_agent("kubectl/v1.35.2 (linux/amd64)"), "kubectl");
   EXPECT_EQ(manager_of_user_agent(""), "unknown");
   EXPECT_EQ(manager_of_user_agent(std::string(200, 'x')).size(), kMaxManagerName);
+}
+
+// Entries that a write does not concern stay the text that they are.
+TEST(Update, UntouchedEntriesStayText) {
+  Lab lab(deployment(), "apps/v1");
+  lab.update("maker", R"({"spec":{"replicas":1,"paused":true}})");
+  lab.update("ctl", R"({"spec":{"replicas":1,"paused":true},"status":{"replicas":1}})");
+  Lab plain = lab;
+  lab.managed = lazy_entries(dump_json(lab.managed));
+  ASSERT_EQ(lab.managed.size(), 2u);
+  const char* after = R"({"spec":{"replicas":1,"paused":true},"status":{"replicas":2}})";
+  lab.update("ctl", after);
+  plain.update("ctl", after);
+  EXPECT_TRUE(lab.managed[0]["fieldsV1"].is_binary());
+  EXPECT_EQ(dump_json(lab.managed), dump_json(plain.managed));
+  // Taken from its owner it is looked at.
+  const char* taken = R"({"spec":{"replicas":3,"paused":true},"status":{"replicas":2}})";
+  lab.update("ctl", taken);
+  plain.update("ctl", taken);
+  EXPECT_EQ(dump_json(lab.managed), dump_json(plain.managed));
+  EXPECT_EQ(lab.owned("maker", Operation::kUpdate), json(R"({"f:spec":{"f:paused":{}}})"));
 }
 
 // Types made at run time, with content that no schema describes.
