@@ -74,7 +74,9 @@ seconds read_offset(Reader& reader) {
 WallTime to_wall(seconds since_epoch, std::int64_t nanos) {
   constexpr std::int64_t kMax = std::numeric_limits<std::int64_t>::max() / 1'000'000'000 - 1;
   if (since_epoch.count() > kMax) return WallTime(seconds(kMax));
-  if (since_epoch.count() < -kMax) return WallTime(seconds(-kMax));
+  // From the first whole day on: a time is broken into days when it is printed.
+  constexpr std::int64_t kMin = -kMax / 86'400 * 86'400;
+  if (since_epoch.count() < kMin) return WallTime(seconds(kMin));
   return WallTime(since_epoch) + Nanoseconds(nanos);
 }
 

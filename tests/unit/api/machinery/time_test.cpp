@@ -9,6 +9,16 @@ using std::chrono::hours;
 using std::chrono::minutes;
 using std::chrono::seconds;
 
+TEST(Time, FarPastAndFutureArePrintable) {
+  for (const char* text :
+       {"0001-01-01T00:00:00Z", "1012-01-01T00:00:00Z", "1677-09-21T00:12:43Z"}) {
+    auto time = parse_rfc3339(text);
+    ASSERT_TRUE(time) << text;
+    EXPECT_EQ(format_rfc3339(*time).substr(0, 5), "1677-") << text;
+  }
+  EXPECT_EQ(format_rfc3339(*parse_rfc3339("9999-01-01T00:00:00Z")).substr(0, 5), "2262-");
+}
+
 TEST(Time, ReadsAndPrintsRfc3339) {
   auto time = parse_rfc3339("2025-06-15T15:06:40Z");
   ASSERT_TRUE(time);
