@@ -384,15 +384,16 @@ Result<Json> Pipeline::merge_for_update(const Target& target, const Json& old_st
   const Json* live = find_path(old_stored, "metadata", "managedFields");
   bool lazy = !context.applied && !def.custom;  // rules of custom resources look at all of them
   track_change(registry_, target, old_stored,
-               current ? managed_fields_of(*current, lazy) : live ? *live : Json(), merged,
-               sent.is_null() ? nullptr : &sent, context, clock_.wall());
+               current ? managed_fields_of(*current, lazy)
+               : live  ? *live
+                       : Json(),
+               merged, sent.is_null() ? nullptr : &sent, context, clock_.wall());
   return merged;
 }
 
 Result<StagedWritePtr> Pipeline::stage_changed(const Target& target, const ObjectPtr& current,
-                                               Json object, RequestContext& context,
-                                               bool& removed, Approval* approval,
-                                               const Json* parsed) {
+                                               Json object, RequestContext& context, bool& removed,
+                                               Approval* approval, const Json* parsed) {
   const ResourceDef& row = stored(*target.def);
   const Json own = parsed ? Json() : current->parse();
   const Json& old = parsed ? *parsed : own;
@@ -440,8 +441,8 @@ Task<Result<WriteResult>> Pipeline::change(Target target,
   bool as_is = def.is_storage() && def.current_since == 0 && !edits_managed;
   const Json converted = as_is ? Json() : from_stored(def, current->parse());
   MOTH_CO_ASSIGN(Json wanted, edit(as_is ? *old_stored : converted));
-  MOTH_CO_ASSIGN(Json merged, merge_for_update(target, *old_stored, std::move(wanted), context,
-                                               current.get()));
+  MOTH_CO_ASSIGN(Json merged,
+                 merge_for_update(target, *old_stored, std::move(wanted), context, current.get()));
   bool removed = false;
   auto staged = stage_changed(target, current, std::move(merged), context, removed, nullptr,
                               old_stored.get());
@@ -505,9 +506,8 @@ Task<Result<WriteResult>> Pipeline::patch(Target target, client::PatchType type,
       case client::PatchType::kStrategic: {
         if (!patch.is_object())
           return fail(Error::bad_request("a strategic merge patch must be a JSON object"));
-        schema::Type root = target.subresource == "scale"
-                                ? schema::find_type("autoscaling.v1.Scale")
-                                : def.type();
+        schema::Type root =
+            target.subresource == "scale" ? schema::find_type("autoscaling.v1.Scale") : def.type();
         const PatchSchema* known = patch_schemas_.of(root);
         if (!known)
           return fail(Error::of(Reason::kUnsupportedMediaType,
@@ -529,8 +529,8 @@ Task<Result<WriteResult>> Pipeline::patch(Target target, client::PatchType type,
     co_return co_await write_scale(*this, target, std::move(wanted), context);
   }
   // A patch that could be about managedFields must see them.
-  bool edits_managed = type == client::PatchType::kJson ||
-                       find_path(patch, "metadata", "managedFields") != nullptr;
+  bool edits_managed =
+      type == client::PatchType::kJson || find_path(patch, "metadata", "managedFields") != nullptr;
   co_return co_await change(target, edit, context, edits_managed);
 }
 

@@ -121,8 +121,7 @@ Result<server::StagedWritePtr> Store::stage_update(const resources::ResourceDef&
   object["metadata"]["resourceVersion"] = std::to_string(newest->meta().resource_version);
   // The texts are canonical, so that equal objects have equal texts. Most writes change something
   // that is seen without making one.
-  if (same_but_metadata(object, *newest->dom()) &&
-      dump_json(object) == newest->text()) {
+  if (same_but_metadata(object, *newest->dom()) && dump_json(object) == newest->text()) {
     return engine_->stage_nothing(table, std::move(newest), durability);
   }
   return engine_->stage(table, server::EventType::kModified, std::move(object), durability);
