@@ -6,6 +6,7 @@
 
 #include "api/base/await_on.h"
 #include "api/server/api_server_impl.h"
+#include "api/server/streams/addresses.h"
 #include "api/server/streams/limits.h"
 #include "api/server/streams/proxy.h"
 
@@ -71,6 +72,9 @@ Result<std::string> ready_endpoint(const std::vector<ObjectPtr>& slices, const s
         const Json* list = find_member(endpoint, "addresses");
         bool ready = !conditions || bool_or(*conditions, "ready", true);
         if (!ready || !list || list->empty()) continue;
+        if (!streams::proxyable_address(list->front().get<std::string>())) {
+          return fail(Error::bad_request("address not allowed"));
+        }
         addresses.push_back(
             join_host(list->front().get<std::string>(), std::to_string(int_or(port, "port"))));
       }
@@ -121,7 +125,7 @@ Result<std::string> ApiServer::Impl::proxy_backend(const Call& call) {
   const Json parsed = object->parse();
   if (of_pods) {
     const Json* ip = find_path(parsed, "status", "podIP");
-    if (!ip || !ip->is_string() || ip->get_ref<const std::string&>().empty()) {
+    if (!ip || !ip->is_string() || !streams::proxyable_address(ip->get<std::string>())) {
       return fail(Error::bad_request("address not allowed"));
     }
     std::string port = wanted->port.empty() ? first_container_port(parsed) : wanted->port;

@@ -1,7 +1,12 @@
 // What the server asks of the node: logs, exec, usage, images.
+#include <arpa/inet.h>
+#include <ifaddrs.h>
+#include <netinet/in.h>
+
 #include <deque>
 
 #include "api/base/notifier.h"
+#include "api/server/streams/addresses.h"
 #include "tests/unit/api/server/server_lab.h"
 
 namespace moth::server {
@@ -205,14 +210,41 @@ TEST_F(NodeTest, LogsOfOneStreamAndOfAPodWithoutNode) {
   }
 }
 
-// The pod's address is that of this server, so that it is its own backend.
+// An address of this machine that is not loopback; empty without one.
+std::string outer_address() {
+  std::string found;
+  ifaddrs* list = nullptr;
+  if (::getifaddrs(&list) != 0) return found;
+  for (ifaddrs* entry = list; entry && found.empty(); entry = entry->ifa_next) {
+    if (!entry->ifa_addr || entry->ifa_addr->sa_family != AF_INET) continue;
+    char text[INET_ADDRSTRLEN];
+    const auto* address = reinterpret_cast<const sockaddr_in*>(entry->ifa_addr);
+    ::inet_ntop(AF_INET, &address->sin_addr, text, sizeof text);
+    if (streams::proxyable_address(text)) found = text;
+  }
+  ::freeifaddrs(list);
+  return found;
+}
+
+// The pod's address is one of this machine, where the same server listens: it is its own backend.
 TEST_F(NodeTest, Proxy) {
-  Json status = {{"status", {{"phase", "Running"}, {"podIP", "127.0.0.1"}}}};
+  const std::string address = outer_address();
+  if (address.empty()) GTEST_SKIP() << "this machine has no address but loopback";
+  auto listened =
+      lab_.on_io([](http::Server& server, std::string on) -> Task<Result<std::uint16_t>> {
+        co_return server.listen_tcp(on, 0);
+      }(*lab_.http, address));
+  ASSERT_TRUE(listened) << listened.error().message;
+  const std::uint16_t port = *listened;
+  Json status = {{"status", {{"phase", "Running"}, {"podIP", address}}}};
   EXPECT_EQ(lab_.merge(at(kPods, "p") + "/status", status).status, 200);
-  std::string base = at(kPods, "p:" + std::to_string(lab_.port)) + "/proxy";
+  std::string base = at(kPods, "p:" + std::to_string(port)) + "/proxy";
   Answer version = lab_.get(base + "/version?x=y");
   EXPECT_EQ(version.status, 200) << version.text;
   EXPECT_EQ(version.at("/gitVersion"), "v1.36.0+test");
+  status["status"]["podIP"] = "127.0.0.1";
+  EXPECT_EQ(lab_.merge(at(kPods, "two") + "/status", status).status, 200);
+  EXPECT_EQ(lab_.get(at(kPods, "two:80") + "/proxy/").message(), "address not allowed");
   Answer root = lab_.get(base + "?x=y");
   EXPECT_EQ(root.status, 301);
   EXPECT_EQ(root.headers.get("Location"), base + "/?x=y");
@@ -229,8 +261,8 @@ TEST_F(NodeTest, Proxy) {
             "no service port 81 found for service \"s\"");
   Json slice = {{"metadata", {{"name", "s-1"}, {"labels", {{"kubernetes.io/service-name", "s"}}}}},
                 {"addressType", "IPv4"},
-                {"ports", {{{"name", ""}, {"port", lab_.port}}}},
-                {"endpoints", {{{"addresses", {"127.0.0.1"}}}}}};
+                {"ports", {{{"name", ""}, {"port", port}}}},
+                {"endpoints", {{{"addresses", {address}}}}}};
   EXPECT_EQ(lab_.post("/apis/discovery.k8s.io/v1/namespaces/default/endpointslices", slice).status,
             201);
   EXPECT_EQ(lab_.get(at(kServices, "s:80") + "/proxy/version").at("/gitVersion"), "v1.36.0+test");

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "api/server/streams/addresses.h"
+
 namespace moth::server::streams {
 namespace {
 
@@ -24,6 +26,17 @@ TEST(Proxy, Names) {
   }
   for (const char* bad : {"", ":80", "ftp:web:80", "a:b:c:d", "http::80"}) {
     EXPECT_FALSE(split_proxy_name(bad)) << bad;
+  }
+}
+
+TEST(Proxy, AddressesOfTheMachineItselfAreNoBackends) {
+  for (const char* good : {"10.43.0.7", "192.168.1.1", "8.8.8.8", "fd00::1", "2001:db8::1"}) {
+    EXPECT_TRUE(proxyable_address(good)) << good;
+  }
+  for (const char* bad :
+       {"127.0.0.1", "127.9.9.9", "0.0.0.0", "169.254.169.254", "224.0.0.1", "255.255.255.255",
+        "::1", "::", "fe80::1", "ff02::1", "::ffff:127.0.0.1", "localhost", ""}) {
+    EXPECT_FALSE(proxyable_address(bad)) << bad;
   }
 }
 
