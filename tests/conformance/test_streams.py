@@ -65,6 +65,10 @@ class StreamCase(ClusterCase):
             return int(re.search(r"^Pss:\s+(\d+)", rollup.read(), re.M).group(1))
 
 
+# kubectl sends the size of its terminal right after it is connected, and the command may be quicker.
+SIZE = "for try in 1 2 3 4 5 6 7 8 9; do stty size 2>/dev/null | grep -q 77 && break; sleep 0.1; done; stty size"
+
+
 class Exec(StreamCase):
     def test_exec_in_both_transports(self):
         self.run_pod("box", "exec sleep 1000")
@@ -117,7 +121,7 @@ class Exec(StreamCase):
         self.run_pod("box", "exec sleep 1000")
         for env in ({}, SPDY):
             out = self.in_terminal(["exec", "-it", "box", "--", "/bin/sh", "-c",
-                                    "tty; read word; stty size; echo got-$word"], "hello\n", "got-hello", env)
+                                    f"tty; read word; {SIZE}; echo got-$word"], "hello\n", "got-hello", env)
             self.assertIn("/dev/pts/", out)
             self.assertIn("33 77", out)
 
@@ -180,9 +184,8 @@ class Exec(StreamCase):
             self.end(child)
 
     def test_run_in_a_terminal_and_remove(self):
-        # `stty size` only after the first line: kubectl sends the size right after it is attached.
         out = self.in_terminal(["run", "shot", "-it", "--rm", "--restart=Never", f"--image={tools.IMAGE}", "--command",
-                                "--", "/bin/sh", "-c", "echo ready; read word; stty size; echo got-$word"],
+                                "--", "/bin/sh", "-c", f"echo ready; read word; {SIZE}; echo got-$word"],
                                "hello\n", "got-hello")
         self.assertIn("33 77", out)
         self.wait_gone("pods", "shot")
