@@ -137,7 +137,9 @@ TEST_F(AuthorizationTest, WhoMayOnlyChangeDoesNotCreate) {
   Answer put = jo("PUT", lease, {{"metadata", {{"name", "l"}}}});
   EXPECT_EQ(put.status, 403) << put.text;
   EXPECT_EQ(lab_.put(lease, {{"metadata", {{"name", "l"}}}}).status, 201);
-  EXPECT_EQ(jo("PUT", lease, {{"metadata", {{"name", "l"}}}}).status, 200);
+  Answer changed = as("user-token", "PATCH", lease, {{"metadata", {{"labels", {{"a", "b"}}}}}},
+                      {{"Content-Type", "application/merge-patch+json"}});
+  EXPECT_EQ(changed.status, 200) << changed.text;
   Answer applied = as("user-token", "PATCH", std::string(kMaps) + "/m?fieldManager=x",
                       config_map("m"), {{"Content-Type", "application/apply-patch+yaml"}});
   EXPECT_EQ(applied.status, 403) << applied.text;

@@ -195,13 +195,11 @@ class ServerLab {
     options.backend = std::make_unique<store::MemoryBackend>(std::make_shared<store::MemoryDisk>());
     MOTH_CO_ASSIGN(store, co_await store::Store::open(std::move(options)));
     AdmissionOptions steps;
-    if (wishes.secured) {
-      steps.more.push_back(make_rbac_escalation_check(authorizer));
-      steps.more.push_back(make_certificate_admission(
-          authorizer, [](const std::string&) -> Result<std::vector<std::string>> {
-            return std::vector<std::string>{};
-          }));
-    }
+    steps.more.push_back(make_rbac_escalation_check(authorizer));
+    steps.more.push_back(make_certificate_admission(
+        authorizer, [](const std::string&) -> Result<std::vector<std::string>> {
+          return std::vector<std::string>{};
+        }));
     MOTH_CO_ASSIGN(auto services,
                    make_service_allocator(*store, *registry, {"10.96.0.0/24", 30000, 30009}));
     steps.more.push_back(std::move(services));
