@@ -9,6 +9,7 @@
 #include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <exception>
+#include <mutex>
 #include <thread>
 
 namespace moth {
@@ -26,6 +27,7 @@ struct Executors::Impl {
   asio::executor_work_guard<asio::io_context::executor_type> io_work;
   asio::thread_pool blocking;
   std::thread io_thread;
+  std::once_flag stopped;
 };
 
 Executors::Executors(int blocking_threads) : impl_(std::make_unique<Impl>(blocking_threads)) {}
@@ -51,10 +53,12 @@ void Executors::run() {
 }
 
 void Executors::stop() {
-  impl_->control_work.reset();
-  impl_->control.stop();
-  impl_->io_work.reset();
-  impl_->io.stop();
+  std::call_once(impl_->stopped, [this] {
+    impl_->control_work.reset();
+    impl_->control.stop();
+    impl_->io_work.reset();
+    impl_->io.stop();
+  });
 }
 
 Task<void> run_on(asio::any_io_executor executor, std::function<void()> function) {
