@@ -56,11 +56,12 @@ TEST_F(ComputedTest, ACreateIsAnswered) {
 TEST_F(ComputedTest, BodiesAreChecked) {
   Answer empty = lab_.post(kReviews, review(Json::object()));
   EXPECT_EQ(empty.status, 422);
-  EXPECT_EQ(empty.message(),
-            "SubjectAccessReview.authorization.k8s.io \"\" is invalid: [spec.resourceAttributes: "
-            "Invalid value: null: exactly one of nonResourceAttributes or resourceAttributes must "
-            "be specified, spec.user: Invalid value: \"\": at least one of user or group must be "
-            "specified]");
+  EXPECT_EQ(
+      empty.message(),
+      "SubjectAccessReview.authorization.k8s.io \"\" is invalid: [spec.resourceAttributes: "
+      "Invalid value: \"null\": exactly one of nonResourceAttributes or resourceAttributes must "
+      "be specified, spec.user: Invalid value: \"\": at least one of user or group must be "
+      "specified]");
   Answer unknown = lab_.post(std::string(kReviews) + "?fieldValidation=Strict",
                              review({{"user", "jo"}, {"who", 1}}));
   EXPECT_EQ(unknown.status, 400) << unknown.text;
