@@ -22,6 +22,7 @@ OS = BASE + ["runtime/os"]
 NODE_LEAVES = OS + ["api/machinery"]
 
 MAY_INCLUDE = {
+    "cmake": ["api/base"],
     "api/base": [],
     "api/machinery": BASE,
     "api/schema": SCHEMA,

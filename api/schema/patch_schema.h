@@ -11,7 +11,7 @@ namespace moth::schema {
 class PatchSchemas {
  public:
   PatchSchemas();
-  ~PatchSchemas();
+  ~PatchSchemas();  // NOLINT(performance-trivially-destructible): Adapter is not known here
   PatchSchemas(const PatchSchemas&) = delete;
   PatchSchemas& operator=(const PatchSchemas&) = delete;
 

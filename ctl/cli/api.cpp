@@ -98,7 +98,7 @@ Task<bool> wait_and_tell(std::chrono::milliseconds duration) {
 
 Task<RestResult<client::ExecEnd>> exec_task(client::RestClient* rest, RestRequest request,
                                             std::shared_ptr<client::ExecInput> input,
-                                            client::ExecOutput output,
+                                            client::OutputSinks output,
                                             std::function<void()> connected) {
   auto socket = co_await rest->websocket(std::move(request), {std::string(client::kExecProtocol)});
   if (!socket) co_return tl::unexpected(std::move(socket).error());
@@ -215,7 +215,7 @@ Outcome<client::ExecEnd> Api::exec(RestRequest request, ExecOptions options) {
     else if (options.stdin_open)
       keyboard.emplace(loop_->io.get_executor(), input);
   };
-  client::ExecOutput output;
+  client::OutputSinks output;
   output.out = options.out;
   output.err = options.err;
   output.drained = [&] {

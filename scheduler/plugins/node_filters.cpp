@@ -50,7 +50,7 @@ class NodeAffinity final : public Filter {
   std::string_view name() const override { return "NodeAffinity"; }
   std::vector<std::string> check(const PodView& pod, const NodeInfo& node,
                                  const Snapshot&) const override {
-    const std::vector<std::string> refused = {"node(s) didn't match Pod's node affinity/selector"};
+    std::vector<std::string> refused = {"node(s) didn't match Pod's node affinity/selector"};
     for (const auto& [key, value] : pod.spec().node_selector) {
       auto it = node.node->labels().find(key);
       if (it == node.node->labels().end() || it->second != value) return refused;

@@ -91,7 +91,7 @@ class ExecSession {
     }
   }
 
-  static Task<Result<ExecEnd>> receive(http::WebSocket* socket, const ExecOutput* output) {
+  static Task<Result<ExecEnd>> receive(http::WebSocket* socket, const OutputSinks* output) {
     ExecEnd end;
     bool have_status = false;
     for (;;) {
@@ -131,7 +131,7 @@ class ExecSession {
 };
 
 Task<Result<ExecEnd>> run_exec(http::WebSocket socket, std::shared_ptr<ExecInput> input,
-                               ExecOutput output) {
+                               OutputSinks output) {
   TaskScope scope(socket.executor());
   if (input) scope.spawn("exec input", ExecSession::send_input(&socket, input, output.drained));
   scope.spawn("exec ping", ExecSession::ping(&socket));

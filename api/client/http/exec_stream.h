@@ -42,7 +42,7 @@ class ExecInput {
   bool resized_ = false;
 };
 
-struct ExecOutput {
+struct OutputSinks {
   std::function<void(std::string_view bytes)> out, err;
   // Called after some input was sent (waiting() became smaller); may be null.
   std::function<void()> drained;
@@ -51,7 +51,7 @@ struct ExecOutput {
 // Runs the session to its end; `input` may be null (no stdin, no terminal). Errors: a connection
 // that broke, a frame that is none of the protocol.
 Task<Result<ExecEnd>> run_exec(http::WebSocket socket, std::shared_ptr<ExecInput> input,
-                               ExecOutput output);
+                               OutputSinks output);
 
 // Reads the Status of channel 3.
 Result<ExecEnd> parse_exec_status(std::string_view text);
