@@ -14,6 +14,9 @@
 namespace moth::store {
 namespace {
 
+// Keys of one table whose lazy writes wait for the next flush; beyond that it comes at once.
+constexpr std::size_t kMaxUnsaved = 1024;
+
 class Staged final : public server::StagedWrite {
  public:
   // Without a ticket it is committed already.
@@ -230,6 +233,12 @@ void Store::Engine::publish(const Batch& batch, const DiskPlan& plan) {
   for (const auto& touched : plan.dirty)
     touched.table->mark_dirty(touched.key, {touched.object, touched.on_disk});
   if (!plan.dirty.empty()) arm_flush();
+  // Bounded: what was deleted is nowhere else any more.
+  if (std::any_of(changed.begin(), changed.end(),
+                  [](Table* table) { return table->dirty().size() > kMaxUnsaved; })) {
+    filling_->flush = true;
+    work_.notify();
+  }
   for (Table* table : changed) {
     metrics_.objects.with({table->name()}).set(static_cast<double>(table->size()));
   }

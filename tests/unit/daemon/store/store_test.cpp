@@ -280,6 +280,18 @@ TEST_F(MemoryStoreTest, WhatComesAndGoesLazilyNeverReachesTheDisk) {
   EXPECT_EQ(disk->commits(), commits);
 }
 
+TEST_F(MemoryStoreTest, ManyLazyWritesAreFlushedBeforeTheirTime) {
+  ASSERT_TRUE(create("default", "first"));
+  int commits = disk->commits();
+  for (int i = 0; i < 1000; ++i)
+    ASSERT_TRUE(create("default", "p" + std::to_string(i), 1, Durability::kLazy));
+  EXPECT_EQ(disk->commits(), commits);
+  for (int i = 1000; i < 1100; ++i)
+    ASSERT_TRUE(create("default", "p" + std::to_string(i), 1, Durability::kLazy));
+  ASSERT_TRUE(loop.run_until([&] { return disk->commits() > commits; }));
+  EXPECT_GT(disk->rows().size(), 1000u);
+}
+
 TEST_F(MemoryStoreTest, ALazyRebirthDoesNotHideTheDeathOnDisk) {
   ASSERT_TRUE(create("default", "a"));
   ASSERT_TRUE(remove("default", "a", Durability::kLazy));
