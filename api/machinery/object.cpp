@@ -28,7 +28,10 @@ Object::Object(Private, std::string text, const Json& dom)
     : text_(std::move(text)),
       api_version_(string_or(dom, "apiVersion")),
       kind_(string_or(dom, "kind")),
-      meta_(parse_meta(dom)) {}
+      meta_(parse_meta(dom)) {
+  // It grew by doubling, and it stays.
+  text_.shrink_to_fit();
+}
 
 ObjectPtr Object::from_json(const Json& dom) {
   return std::make_shared<const Object>(Private{}, dump_json(dom), dom);

@@ -236,7 +236,7 @@ class PathWriter {
           {"operationId", id_of(operation, tail)},
           {"tags", {tag()}},
           {"schemes", {"https"}},
-          {"consumes", consumes(action)},
+          {"consumes", consumes(action, subject.type)},
           {"produces", {"application/json"}},
           {"responses", {{"200", std::move(response)}, {"401", {{"description", "Unauthorized"}}}}},
           {"x-kubernetes-action", action},
@@ -277,10 +277,13 @@ class PathWriter {
     return id + resource_.kind + tail;
   }
 
-  static Json consumes(std::string_view action) {
+  // kubectl chooses the type of its patches by this: custom resources have no strategic merge.
+  static Json consumes(std::string_view action, Type type) {
     if (action != "patch") return Json::array({"*/*"});
-    return Json::array({"application/json-patch+json", "application/merge-patch+json",
-                        "application/strategic-merge-patch+json", "application/apply-patch+yaml"});
+    Json types = Json::array({"application/json-patch+json", "application/merge-patch+json"});
+    if (!type || is_builtin(type)) types.push_back("application/strategic-merge-patch+json");
+    types.push_back("application/apply-patch+yaml");
+    return types;
   }
 
   const ResourceInfo& resource_;

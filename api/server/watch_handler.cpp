@@ -186,7 +186,10 @@ Task<Result<>> ApiServer::Impl::watch(Call& call) {
   MonoTime next_bookmark = clock.mono() + kBookmarkEvery;
   StoreWatch* cursor = plan->watch.get();
   while (!out.closed() && clock.mono() < end) {
-    MonoTime until = wishes.bookmarks ? std::min(end, next_bookmark) : end;
+    // Of a custom resource that is gone or has another schema there is nothing more to tell.
+    if (def.custom && pipeline_.registry().find(def.gvr()) != &def) break;
+    bool looks_up = wishes.bookmarks || def.custom;
+    MonoTime until = looks_up ? std::min(end, next_bookmark) : end;
     using namespace asio::experimental::awaitable_operators;
     auto raced = co_await (await_on(control(), cursor->next(until)) || out.wait_closed());
     if (raced.index() == 1) break;
@@ -202,6 +205,8 @@ Task<Result<>> ApiServer::Impl::watch(Call& call) {
       if (const char* type = visible_type(event, selection, call.info.ns))
         append(parts, type, event.object);
     }
+    if (looks_up && !wishes.bookmarks && clock.mono() >= next_bookmark)
+      next_bookmark = clock.mono() + kBookmarkEvery;
     if (wishes.bookmarks && clock.mono() >= std::min(next_bookmark, end)) {
       std::uint64_t revision = co_await call_on(control(), [&] { return cursor->revision(); });
       parts.push_back(bookmark(revision, false));

@@ -249,6 +249,16 @@ std::string deprecation_of(const ResourceDef& row, const Json& version) {
   return text.empty() ? fmt::format("{} {} is deprecated", row.api_version(), row.kind) : text;
 }
 
+bool one_shape(const Json& spec) {
+  const Json& versions = items(spec, "versions");
+  for (const Json& version : versions) {
+    const Json* first = find_member(versions[0], "schema");
+    const Json* schema = find_member(version, "schema");
+    if (!first || !schema || *first != *schema) return false;
+  }
+  return true;
+}
+
 Result<ResourceDef> make_row(const Json& spec, const Json& version, const std::string& stored,
                              const CustomRowOptions& options) {
   const Json& names = object_of(spec, "names");
@@ -282,7 +292,8 @@ Result<ResourceDef> make_row(const Json& spec, const Json& version, const std::s
   set_selectable(row, version);
   row.from_storage = converter(kind, row.api_version());
   if (name == stored) {
-    row.current_since = options.current_since;
+    // Objects written in a version of another shape hold what this one does not have.
+    row.current_since = one_shape(spec) ? options.current_since : UINT64_MAX;
   } else {
     row.storage_version = stored;
     row.to_storage = [group_version = row.group + "/" + stored](const Json& object) {

@@ -156,7 +156,8 @@ class Checker {
     FieldPath at = path.child("properties").key("metadata");
     if (string_or(*given, "type") != "object")
       invalid(at.child("type"), string_or(*given, "type"), "must be object");
-    static const std::set<std::string> kAllowed = {"type", "description", "properties", "nullable"};
+    static const std::set<std::string> kAllowed = {"type", "description", "properties", "nullable",
+                                                   "default"};
     const Json* inner = object_at(*given, "properties");
     bool others = false;
     if (inner) {
@@ -187,8 +188,6 @@ class Checker {
                 fmt::format("must be a valid regular expression, but isn't: {}", compiled.error()));
       }
     }
-    if (bool_or(schema, "nullable") && type.empty())
-      forbid(path.child("nullable"), "must be false if type is empty");
     for (const char* key :
          {"minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"}) {
       if (int_or(schema, key) < 0) invalid(path.child(key), schema[key], "must be non-negative");
@@ -393,7 +392,7 @@ class Checker {
 
   // The path of the structure that a combination stands in: without `anyOf[0]` and its like.
   static std::string outside_path(const FieldPath& path) {
-    static const re2::RE2 kCombination(R"(\.(allOf\[\d+\]|anyOf\[\d+\]|oneOf\[\d+\]|not)\b)");
+    static const re2::RE2 kCombination(R"(\.(?:(?:allOf|anyOf|oneOf)\[\d+\]|not\b))");
     std::string text = path.to_string();
     re2::RE2::GlobalReplace(&text, kCombination, "");
     return text;

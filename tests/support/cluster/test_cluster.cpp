@@ -105,8 +105,7 @@ void TestCluster::Impl::open() {
   auto services = server::make_service_allocator(*store, *registry, {});
   if (!services) give_up(services.error().message);
   admission_options.more.push_back(std::move(*services));
-  auto admission =
-      server::make_admission(*store, *registry, clock, std::move(admission_options));
+  auto admission = server::make_admission(*store, *registry, clock, std::move(admission_options));
   if (!admission) give_up(admission.error().message);
   pipeline = std::make_unique<server::Pipeline>(*registry, *store, clock, seeded_random(1),
                                                 std::move(*admission));
@@ -325,6 +324,12 @@ FakeClock& TestCluster::clock() {
 }
 client::ObjectReader& TestCluster::reader() {
   return *impl_->reader;
+}
+resources::Registry& TestCluster::registry() {
+  return *impl_->registry;
+}
+std::uint64_t TestCluster::revision() const {
+  return impl_->store->revision();
 }
 client::ObjectClient& TestCluster::client() {
   return *impl_->client;

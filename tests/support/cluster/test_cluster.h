@@ -20,6 +20,7 @@
 #include "api/base/clock.h"
 #include "api/base/json.h"  // tests compare what they get
 #include "api/client/object_client.h"
+#include "api/resources/registry.h"
 #include "daemon/controllers/framework/controller.h"
 #include "tests/support/cluster/fake_node.h"
 
@@ -83,6 +84,8 @@ class TestCluster {
   FakeClock& clock();
   client::ObjectReader& reader();
   client::ObjectClient& client();
+  resources::Registry& registry();
+  std::uint64_t revision() const;  // of the store
   // Runs a coroutine to its end (10 s of real time at most).
   Result<ObjectPtr> run(Task<Result<ObjectPtr>> task);
 
