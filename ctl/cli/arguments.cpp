@@ -56,6 +56,10 @@ bool Arguments::given(std::string_view flag) const {
   return value(flag).given;
 }
 
+bool Arguments::own(std::string_view flag) const {
+  return value(flag).own;
+}
+
 bool Arguments::flag(std::string_view name) const {
   const Value& found = value(name);
   return !found.texts.empty() && parse_bool(found.texts.back()).value_or(false);
@@ -87,6 +91,7 @@ class ArgumentReader {
       for (const FlagSpec& spec : *list) {
         Arguments::Value value;
         if (!spec.initial.empty()) value.texts.emplace_back(spec.initial);
+        value.own = list == flags_.front();
         out_.values_.emplace(spec.name, std::move(value));
       }
     }

@@ -74,6 +74,9 @@ class Arguments {
   std::optional<std::size_t> words_before_dashes;
 
   bool given(std::string_view flag) const;
+  // Declared by the command itself, not one of the flags that all commands take: the same name
+  // then means something else.
+  bool own(std::string_view flag) const;
   bool flag(std::string_view name) const;
   const std::string& text(std::string_view name) const;
   const std::vector<std::string>& texts(std::string_view name) const;
@@ -85,6 +88,7 @@ class Arguments {
   struct Value {
     std::vector<std::string> texts;  // the initial value until it is given
     bool given = false;
+    bool own = false;
   };
   const Value& value(std::string_view name) const;
   std::map<std::string, Value, std::less<>> values_;

@@ -15,16 +15,19 @@ constexpr const char* kDaemonKubeconfig = "/var/lib/moth/admin.kubeconfig";
 
 KubeOverrides overrides_of(const Arguments& arguments) {
   KubeOverrides overrides;
-  overrides.context = arguments.text("context");
-  overrides.cluster = arguments.text("cluster");
-  overrides.user = arguments.text("user");
-  overrides.namespace_ = arguments.text("namespace");
-  overrides.server = arguments.text("server");
-  overrides.token = arguments.text("token");
-  overrides.certificate_authority = arguments.text("certificate-authority");
-  overrides.client_certificate = arguments.text("client-certificate");
-  overrides.client_key = arguments.text("client-key");
-  overrides.tls_server_name = arguments.text("tls-server-name");
+  auto global = [&](std::string_view name) {
+    return arguments.own(name) ? std::string() : arguments.text(name);
+  };
+  overrides.context = global("context");
+  overrides.cluster = global("cluster");
+  overrides.user = global("user");
+  overrides.namespace_ = global("namespace");
+  overrides.server = global("server");
+  overrides.token = global("token");
+  overrides.certificate_authority = global("certificate-authority");
+  overrides.client_certificate = global("client-certificate");
+  overrides.client_key = global("client-key");
+  overrides.tls_server_name = global("tls-server-name");
   if (arguments.given("insecure-skip-tls-verify"))
     overrides.insecure_skip_tls_verify = arguments.flag("insecure-skip-tls-verify");
   return overrides;

@@ -3,6 +3,8 @@
 
 #include "ctl/commands/all.h"
 #include "ctl/commands/auth_reconcile.h"
+#include "ctl/describe/rbac_rules.h"
+#include "ctl/describe/writer.h"
 #include "ctl/objects/result_printer.h"
 #include "ctl/objects/selection.h"
 #include "ctl/printers/columns.h"
@@ -33,20 +35,15 @@ std::string bracketed(const Json& object, const char* member) {
 std::string rules_text(const Json& status, bool headers) {
   std::string text;
   if (headers) text = "Resources\tNon-Resource URLs\tResource Names\tVerbs\n";
-  for (const Json& rule : status.value("resourceRules", Json::array())) {
-    const Json groups = rule.value("apiGroups", Json::array());
-    for (const Json& resource : rule.value("resources", Json::array())) {
-      for (const Json& group : groups) {
-        std::string name = resource.get<std::string>(), suffix = group.get<std::string>();
-        if (!suffix.empty()) name += "." + suffix;
-        text += fmt::format("{}\t[]\t{}\t{}\n", name, bracketed(rule, "resourceNames"),
-                            bracketed(rule, "verbs"));
-      }
-    }
+  Json rules = Json::array();
+  for (const char* member : {"resourceRules", "nonResourceRules"}) {
+    Json list = status.value(member, Json::array());
+    if (!list.is_array()) continue;
+    for (Json& rule : list) rules.push_back(std::move(rule));
   }
-  for (const Json& rule : status.value("nonResourceRules", Json::array())) {
-    text +=
-        fmt::format("\t{}\t[]\t{}\n", bracketed(rule, "nonResourceURLs"), bracketed(rule, "verbs"));
+  for (const SingleRule& rule : single_rules(rules)) {
+    text += fmt::format("{}\t{}\t{}\t{}\n", rule.shown(), rule.urls, rule.names,
+                        bracketed_text(&rule.verbs));
   }
   return align_columns(text, kTableRules);
 }

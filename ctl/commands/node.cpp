@@ -44,12 +44,16 @@ Outcome<std::vector<ObjectInfo>> select_nodes(Context& context, const Arguments&
   return found;
 }
 
+const char* suffix_of(DryRun dry_run) {
+  return dry_run == DryRun::kClient   ? " (dry run)"
+         : dry_run == DryRun::kServer ? " (server dry run)"
+                                      : "";
+}
+
 Outcome<> set_schedulable(Context& context, const ObjectInfo& node, bool schedulable,
                           DryRun dry_run) {
   const char* done = schedulable ? "uncordoned" : "cordoned";
-  const char* suffix = dry_run == DryRun::kClient   ? " (dry run)"
-                       : dry_run == DryRun::kServer ? " (server dry run)"
-                                                    : "";
+  const char* suffix = suffix_of(dry_run);
   Json changed = node.object;
   if (bool_or(changed["spec"], "unschedulable") == !schedulable) {
     context.print("node/{} already {}{}\n", node.name, done, suffix);
@@ -225,8 +229,9 @@ Outcome<> drain_node(Context& context, Api& api, const ObjectInfo& node, const A
     context.warn("Warning: ignoring DaemonSet-managed Pods: {}", plan.skipped);
   if (dry_run != DryRun::kNone) {
     for (const Json& pod : plan.evict)
-      context.print("evicting pod {}/{} (dry run)\n", pod_namespace(pod), pod_name(pod));
-    context.print("node/{} drained (dry run)\n", node.name);
+      context.print("evicting pod {}/{}{}\n", pod_namespace(pod), pod_name(pod),
+                    suffix_of(dry_run));
+    context.print("node/{} drained{}\n", node.name, suffix_of(dry_run));
     return {};
   }
   MOTH_TRY(remove_pods(context, api, plan.evict, arguments));

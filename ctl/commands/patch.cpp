@@ -94,8 +94,7 @@ Outcome<int> run_patch(Context& context, const Arguments& arguments) {
       context.report(changed.error());
       continue;
     }
-    bool same =
-        (*changed)["metadata"]["resourceVersion"] == info.object["metadata"]["resourceVersion"];
+    bool same = *changed == info.object;
     printer.print(*changed, same ? "patched (no change)" : "patched");
   }
   return context.exit_code();

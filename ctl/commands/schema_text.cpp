@@ -188,7 +188,8 @@ ExplainText explain_text(const Json& document, const Gvk& gvk, const std::vector
   }
   if (!path.empty())
     text.body += fmt::format("FIELD: {} <{}>\n\n\n", path.back(), explainer.type_name(*place));
-  text.body += "DESCRIPTION:\n" + explainer.descriptions(place) + "    \n";
+  std::string words = explainer.descriptions(place);
+  text.body += "DESCRIPTION:\n" + words + (words == "    <empty>\n" ? "" : "    \n");
   const Json* inner = explainer.inner(place);
   if (inner && inner->contains("properties"))
     text.body += "FIELDS:\n" + explainer.fields(*inner, 2);

@@ -243,6 +243,7 @@ namespace {
 
 // "creationTimestamp" to "Creation Timestamp", "apiVersion" to "API Version".
 std::string spelled(const std::string& key) {
+  if (key == "openAPIV3Schema") return key;
   std::vector<std::string> words(1);
   for (std::size_t i = 0; i < key.size(); ++i) {
     unsigned char c = static_cast<unsigned char>(key[i]);

@@ -10,57 +10,10 @@
 #include "api/machinery/time.h"
 #include "api/schema/base64.h"
 #include "ctl/describe/kinds.h"
+#include "ctl/describe/rbac_rules.h"
 
 namespace moth::ctl {
 namespace {
-
-struct Rule {
-  std::string group, resource, names, urls;
-  Json verbs = Json::array();
-};
-
-// A rule for each resource of each group; equal ones share their verbs.
-std::vector<Rule> single_rules(const Json& rules) {
-  std::vector<Rule> out;
-  auto add = [&](Rule rule, const Json& verbs) {
-    auto same = std::find_if(out.begin(), out.end(), [&](const Rule& known) {
-      return known.group == rule.group && known.resource == rule.resource &&
-             known.names == rule.names && known.urls == rule.urls && rule.urls == "[]";
-    });
-    if (same == out.end()) same = out.insert(out.end(), std::move(rule));
-    for (const Json& verb : verbs)
-      if (std::find(same->verbs.begin(), same->verbs.end(), verb) == same->verbs.end())
-        same->verbs.push_back(verb);
-  };
-  for (const Json& rule : rules) {
-    const Json verbs = rule.value("verbs", Json::array());
-    const Json groups = rule.value("apiGroups", Json::array());
-    const Json resources = rule.value("resources", Json::array());
-    for (const Json& group : groups)
-      for (const Json& resource : resources)
-        add({scalar_text(group), scalar_text(resource),
-             bracketed_text(find_member(rule, "resourceNames")), "[]"},
-            verbs);
-    const Json urls = rule.value("nonResourceURLs", Json::array());
-    for (const Json& url : urls) add({"", "", "[]", "[" + scalar_text(url) + "]"}, verbs);
-  }
-  // The order that kubectl's comparison of whole rules gives: by verbs first.
-  std::stable_sort(out.begin(), out.end(), [](const Rule& a, const Rule& b) {
-    auto key = [](const Rule& rule) {
-      return std::tuple(bracketed_text(&rule.verbs), rule.group, rule.resource, rule.names,
-                        rule.urls);
-    };
-    return key(a) < key(b);
-  });
-  return out;
-}
-
-std::string resource_text(const Rule& rule) {
-  if (rule.resource.empty() || rule.group.empty()) return rule.resource;
-  auto slash = rule.resource.find('/');
-  std::string text = rule.resource.substr(0, slash) + "." + rule.group;
-  return slash == std::string::npos ? text : text + rule.resource.substr(slash);
-}
 
 struct Subject {
   std::string common_name;
@@ -114,8 +67,8 @@ void describe_cluster_role(DescribeWriter& out, Api&, const Json& role) {
   out.write(1, "---------\t-----------------\t--------------\t-----\n");
   Json rules = role.value("rules", Json::array());
   if (!rules.is_array()) rules = Json::array();
-  for (const Rule& rule : single_rules(rules)) {
-    out.write(1, "{}\t{}\t{}\t{}\n", resource_text(rule), rule.urls, rule.names,
+  for (const SingleRule& rule : single_rules(rules)) {
+    out.write(1, "{}\t{}\t{}\t{}\n", rule.shown(), rule.urls, rule.names,
               bracketed_text(&rule.verbs));
   }
 }
