@@ -218,8 +218,8 @@ Task<Result<>> Application::Impl::start_pipeline() {
   if (std::find(off.begin(), off.end(), "ValidatingAdmissionPolicy") == off.end())
     admission_options.more.push_back(server::make_validating_policies(*store, *registry));
   admission_options.more.push_back(std::move(services));
-  MOTH_CO_ASSIGN(auto admission, server::make_admission(*store, *registry, clock,
-                                                        std::move(admission_options)));
+  MOTH_CO_ASSIGN(auto admission,
+                 server::make_admission(*store, *registry, clock, std::move(admission_options)));
   pipeline = std::make_unique<server::Pipeline>(*registry, *store, clock, system_random(),
                                                 std::move(admission));
   auto enabled = [&](std::string_view name) {
@@ -243,8 +243,8 @@ Task<Result<>> Application::Impl::start_security() {
   MOTH_CO_TRY(security->connect(*pipeline, std::move(authenticator)));
   server::answer_core_kinds(*pipeline, [this] { return store_failure(); });
   MOTH_CO_ASSIGN(std::string service_address, server::cidr_address(config.service_cidr, 1));
-  MOTH_CO_TRY(co_await bootstrap_cluster(
-      *client, {service_address, address.port ? address.port : 6443}));
+  MOTH_CO_TRY(
+      co_await bootstrap_cluster(*client, {service_address, address.port ? address.port : 6443}));
   co_return co_await bootstrap_rbac(executors.control(), *reader, *client);
 }
 

@@ -1,8 +1,8 @@
 // The one list of built-in kinds, in the order of discovery: groups as upstream orders them, kinds
 // by name.
 #include "api/resources/admissionregistration_v1/rows.h"
-#include "api/resources/apiregistration_v1/rows.h"
 #include "api/resources/apiextensions_v1/rows.h"
+#include "api/resources/apiregistration_v1/rows.h"
 #include "api/resources/apps_v1/rows.h"
 #include "api/resources/authentication_v1/rows.h"
 #include "api/resources/authorization_v1/rows.h"

@@ -140,8 +140,8 @@ Task<Result<>> ApiServer::Impl::bind_pod(Call& call, Json binding) {
 }
 
 Task<Result<>> ApiServer::Impl::evict_pod(Call& call, Json eviction) {
-  auto evicted = co_await await_on(
-      control(), pipeline_.evict(call.target, std::move(eviction), call.context));
+  auto evicted =
+      co_await await_on(control(), pipeline_.evict(call.target, std::move(eviction), call.context));
   if (!evicted) co_return fail(evicted.error());
   co_await send_json(
       call, 201,

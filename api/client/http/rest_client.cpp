@@ -108,11 +108,10 @@ void RestClient::add_credentials(http::Headers& headers) const {
     headers.set("Authorization", "Bearer " + token);
   } else if (!endpoint_.username.empty()) {
     headers.set("Authorization",
-                    "Basic " + basic_credentials(endpoint_.username, endpoint_.password));
+                "Basic " + basic_credentials(endpoint_.username, endpoint_.password));
   }
   if (!endpoint_.impersonate.empty()) headers.set("Impersonate-User", endpoint_.impersonate);
-  if (!endpoint_.impersonate_uid.empty())
-    headers.set("Impersonate-Uid", endpoint_.impersonate_uid);
+  if (!endpoint_.impersonate_uid.empty()) headers.set("Impersonate-Uid", endpoint_.impersonate_uid);
   for (const std::string& group : endpoint_.impersonate_groups)
     headers.add("Impersonate-Group", group);
   for (const auto& [key, value] : endpoint_.impersonate_extra)

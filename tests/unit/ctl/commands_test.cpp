@@ -241,11 +241,12 @@ TEST_F(CommandLine, RefusalsOfGenerators) {
           {{"apply", "-f", "x", "--applyset=a"},
            "error: --applyset is not supported: use --prune with -l SELECTOR or --all\n"},
           {{"get"},
-            "You must specify the type of resource to get. Use \"moth api-resources\" for a complete "
-            "list of supported resources.\n\nerror: Required resource not specified.\nUse \"moth "
-            "explain <resource>\" for a detailed description of that resource (e.g. moth explain "
-            "pods).\nSee 'moth get -h' for help and examples\n"},
-           {{"taint"}, "error: one or more resources must be specified as <resource> <name>\n"}}) {
+           "You must specify the type of resource to get. Use \"moth api-resources\" for a "
+           "complete "
+           "list of supported resources.\n\nerror: Required resource not specified.\nUse \"moth "
+           "explain <resource>\" for a detailed description of that resource (e.g. moth explain "
+           "pods).\nSee 'moth get -h' for help and examples\n"},
+          {{"taint"}, "error: one or more resources must be specified as <resource> <name>\n"}}) {
     Ran ran = run(one.args);
     EXPECT_EQ(ran.code, 1);
     EXPECT_EQ(ran.err, one.error);
