@@ -7,6 +7,7 @@
 #include "api/machinery/yaml.h"
 #include "ctl/commands/all.h"
 #include "ctl/commands/debug_pods.h"
+#include "ctl/commands/edit_objects.h"
 #include "ctl/commands/generators.h"
 #include "ctl/commands/remote.h"
 #include "ctl/objects/pods.h"
@@ -36,7 +37,8 @@ const Json* container_status(const Json& pod, const std::string& name) {
   for (const char* list :
        {"containerStatuses", "ephemeralContainerStatuses", "initContainerStatuses"}) {
     const Json* statuses = find_path(pod, "status", list);
-    for (const Json& status : statuses ? *statuses : Json::array())
+    if (!statuses || !statuses->is_array()) continue;
+    for (const Json& status : *statuses)
       if (string_or(status, "name") == name) return &status;
   }
   return nullptr;
@@ -77,7 +79,7 @@ Outcome<int> attach_when_started(DebugJob& job, const Json& pod, const std::stri
   if (tty && !job.quiet) job.context.warn("If you don't see a command prompt, try pressing enter.");
   Session session{"attach", pod_namespace(pod), pod_name(pod), container, {}, job.wish.stdin_open,
                   tty};
-  return run_session(job.context, job.pods, session);
+  return attach_or_show_log(job.context, job.pods, session);
 }
 
 Outcome<int> debug_by_container(DebugJob& job, const Json& pod) {
@@ -95,10 +97,13 @@ Outcome<int> debug_by_container(DebugJob& job, const Json& pod) {
         job.wish.target);
     job.context.flush();
   }
-  Json patch{
-      {"spec", {{"ephemeralContainers", Json::array({ephemeral_container(job.wish, name)})}}}};
-  auto patched = job.api.patch(job.pods, pod_namespace(pod), pod_name(pod),
-                               client::PatchType::kStrategic, patch, {}, "ephemeralcontainers");
+  // Behind those that are there: the patch says so.
+  Json changed = pod;
+  changed["spec"]["ephemeralContainers"].push_back(ephemeral_container(job.wish, name));
+  Edit edit;
+  edit.subresource = "ephemeralcontainers";
+  ObjectInfo info{&job.pods, pod_namespace(pod), pod_name(pod), pod, ""};
+  auto patched = send_changes(job.context, info, changed, edit);
   if (!patched) {
     if (patched.error().is(Reason::kNotFound))
       return refuse(
@@ -107,7 +112,7 @@ Outcome<int> debug_by_container(DebugJob& job, const Json& pod) {
                       patched.error().error.message));
     return fail(patched.error());
   }
-  return job.attach ? attach_when_started(job, *patched, name) : 0;
+  return job.attach ? attach_when_started(job, pod, name) : 0;
 }
 
 Outcome<CopyWish> copy_wish(const Arguments& arguments) {

@@ -38,6 +38,25 @@ Outcome<int> run_session(Context& context, const ApiResource& pods, const Sessio
   return refuse(end.message);
 }
 
+Outcome<int> attach_or_show_log(Context& context, const ApiResource& pods, const Session& session) {
+  auto code = run_session(context, pods, session);
+  if (code) return code;
+  context.warn("warning: couldn't attach to pod/{}, falling back to streaming logs: {}",
+               session.pod, code.error().error.message);
+  MOTH_ASSIGN(Api * api, context.api());
+  RestRequest request;
+  request.path = pods.path(session.ns, session.pod, "log");
+  request.query = {{"container", session.container}, {"follow", "true"}};
+  request.accept = "application/json, */*";
+  MOTH_ASSIGN(StreamEnd end, api->pieces(std::move(request), [&](std::string_view piece) {
+    context.write_out(piece);
+    context.flush();
+    return true;
+  }));
+  (void)end;
+  return 0;
+}
+
 bool usable_tty(Context& context, const Arguments& arguments) {
   if (!arguments.flag("tty")) return false;
   if (stdin_is_terminal() || !arguments.flag("stdin")) return stdin_is_terminal();

@@ -17,6 +17,8 @@ struct Session {
 
 // Runs it to its end; the value is the remote command's exit code.
 Outcome<int> run_session(Context& context, const ApiResource& pods, const Session& session);
+// The same for attach; a container that ended in the meantime is shown by its log.
+Outcome<int> attach_or_show_log(Context& context, const ApiResource& pods, const Session& session);
 // -t, when there is a terminal to use.
 bool usable_tty(Context& context, const Arguments& arguments);
 // The best pod behind `word` unless it has ended already; `what` is "exec into" or "attach".

@@ -80,7 +80,7 @@ Outcome<int> attach_to(Context& context, Api& api, const ApiResource& pods, cons
     context.warn("If you don't see a command prompt, try pressing enter.");
   Session session{
       "attach", pod_namespace(pod), pod_name(pod), container, {}, arguments.flag("stdin"), tty};
-  MOTH_ASSIGN(int code, run_session(context, pods, session));
+  MOTH_ASSIGN(int code, attach_or_show_log(context, pods, session));
   if (code != 0 || arguments.text("restart") == "Always") return code;
   return exit_code_of(api, pods, pod);
 }

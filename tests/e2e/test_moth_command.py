@@ -345,6 +345,20 @@ class Streams(MothCase):
         self.assertEqual(done.stdout, "got word\n", done.stderr)
         self.assertIn("NotFound", self.fails("get", "pod", "cat"))
 
+    def test_debug_by_a_container_and_by_a_copy(self):
+        self.run_pod("p", "sleep 1000")
+        for words in ("one", "two"):
+            done = self.daemon.moth("-n", self.ns, "debug", "p", "--image", tools.IMAGE, "--profile=general", "-q", "-i",
+                                    "--", "/bin/sh", "-c", f"echo {words} from the debugger", input="", timeout=40)
+            self.assertEqual(done.stdout, f"{words} from the debugger\n", done.stderr)
+        names = self.api.get("pods", self.ns, "p")["spec"]["ephemeralContainers"]
+        self.assertEqual([" ".join(item["command"]).split()[-4] for item in names], ["one", "two"])
+        self.moth("debug", "p", "--copy-to=copy", "--container=main", "--profile=general", "--", "sleep", "1000")
+        self.wait_ready("copy")
+        self.assertEqual(self.moth("get", "pod", "copy", "-o", "jsonpath={.spec.containers[0].command}"),
+                         '["sleep","1000"]')
+        self.assertIn("you must specify --image", self.fails("debug", "p", "--copy-to=x", "--profile=general"))
+
     def test_logs(self):
         self.run_pod("p", "echo one; echo two; sleep 1000")
         self.assertEqual(self.moth("logs", "p"), "one\ntwo\n")
