@@ -27,8 +27,6 @@ Result<std::vector<std::unique_ptr<Admission>>> make_admission(Storage& storage,
 const std::vector<std::string_view>& admission_plugin_names();
 Result<> check_admission_plugins(const std::vector<std::string>& names);
 
-// Who asks for a certificate, in spec of the CertificateSigningRequest. Cannot be switched off.
-std::unique_ptr<Admission> make_certificate_requester();
 // No creates in absent (404) or terminating (403) namespaces; the system namespaces stay.
 std::unique_ptr<Admission> make_namespace_lifecycle(Storage& storage,
                                                     const resources::Registry& registry);
