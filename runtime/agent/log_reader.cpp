@@ -12,6 +12,7 @@
 #include "api/machinery/time.h"
 #include "runtime/os/fs.h"
 #include "runtime/os/unique_fd.h"
+#include "runtime/shim/protocol.h"
 
 namespace moth::agent {
 namespace {
@@ -159,11 +160,14 @@ class FileLogReader final : public client::LogReader {
       if (filter_.done()) co_return out;
       // Asked before reading: what is written before the end is then read for sure.
       bool alive = options_.follow && co_await source_.alive();
-      MOTH_CO_ASSIGN(bool more,
-                     co_await call_on(executors_.blocking(), [&] { return advance(out); }));
+      bool ended = false;
+      MOTH_CO_ASSIGN(bool more, co_await call_on(executors_.blocking(), [&] {
+                       ended = has_ended();
+                       return advance(out);
+                     }));
       if (!out.empty()) co_return out;
       if (more) continue;
-      if (!alive) co_return out;
+      if (!alive || ended) co_return out;
       co_await changed_->wait();
     }
   }
@@ -176,6 +180,12 @@ class FileLogReader final : public client::LogReader {
       auto id = watcher_.add(path, IN_MODIFY | IN_CREATE | IN_MOVED_TO | IN_DELETE_SELF, notify);
       if (id) watches_.push_back(*id);
     }
+  }
+
+  // The record of the end is what the last event tells of; the pod's worker may take note of it
+  // later, without another event.
+  bool has_ended() const {
+    return ::access((source_.run_dir + "/" MOTH_SHIM_EXIT).c_str(), F_OK) == 0;
   }
 
   static Result<os::UniqueFd> open_file(const std::string& path) {
