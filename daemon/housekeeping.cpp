@@ -2,6 +2,7 @@
 
 #include <malloc.h>
 
+#include <algorithm>
 #include <string_view>
 
 #include "api/base/log.h"
@@ -12,7 +13,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr Duration kTrimInterval = 60s;
-// Less than this is not worth the walk over the heap.
+// Less than this, freed since the last time, is not worth the walk over the heap.
 constexpr std::size_t kTrimBytes = 2 << 20;
 constexpr Duration kProbeInterval = 5s;
 constexpr Duration kTooLate = 1s;
@@ -20,24 +21,33 @@ constexpr Duration kTooLate = 1s;
 // The start leaves a lot behind (certificates, parsed documents, the database's pages), so does
 // every burst of work. glibc keeps it unless it lies at the end of the heap.
 Task<void> give_memory_back(asio::any_io_executor blocking, Clock& clock) {
+  // What stays free within the heap after a trim: pieces, their pages given back or not.
+  std::size_t left = 0;
   for (;;) {
-    co_await call_on(blocking, [] {
-      if (::mallinfo2().fordblks > kTrimBytes) ::malloc_trim(0);
+    co_await call_on(blocking, [&left] {
+      std::size_t freed = ::mallinfo2().fordblks;
+      left = std::min(left, freed);
+      if (freed < left + kTrimBytes) return;
+      ::malloc_trim(0);
+      left = ::mallinfo2().fordblks;
     });
     co_await clock.sleep_for(kTrimInterval);
   }
+}
+
+void note_lag(std::string_view executor, Duration late, metrics::Histogram& lag) {
+  lag.observe(std::chrono::duration<double>(late).count());
+  if (late <= kTooLate) return;
+  log::warning("an executor is late", log::field("executor", executor),
+               log::field("milliseconds",
+                          std::chrono::duration_cast<std::chrono::milliseconds>(late).count()));
 }
 
 Task<void> probe_lag(asio::any_io_executor executor, std::string_view name, Clock& clock,
                      metrics::Histogram& lag) {
   for (;;) {
     MonoTime asked = clock.mono();
-    Duration late = co_await call_on(executor, [&] { return clock.mono() - asked; });
-    lag.observe(std::chrono::duration<double>(late).count());
-    if (late > kTooLate)
-      log::warning("an executor is late", log::field("executor", name),
-                   log::field("milliseconds",
-                              std::chrono::duration_cast<std::chrono::milliseconds>(late).count()));
+    note_lag(name, co_await call_on(executor, [&] { return clock.mono() - asked; }), lag);
     co_await clock.sleep_for(kProbeInterval);
   }
 }
@@ -47,12 +57,7 @@ Task<void> probe_own_lag(Clock& clock, metrics::Histogram& lag) {
   for (;;) {
     MonoTime due = clock.mono() + kProbeInterval;
     co_await clock.sleep_until(due);
-    Duration late = clock.mono() - due;
-    lag.observe(std::chrono::duration<double>(late).count());
-    if (late > kTooLate)
-      log::warning("an executor is late", log::field("executor", "control"),
-                   log::field("milliseconds",
-                              std::chrono::duration_cast<std::chrono::milliseconds>(late).count()));
+    note_lag("control", clock.mono() - due, lag);
   }
 }
 

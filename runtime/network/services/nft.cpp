@@ -1,7 +1,6 @@
 #include "runtime/network/services/nft.h"
 
 #include <fmt/format.h>
-#include <malloc.h>
 extern "C" {
 #include <nftables/libnftables.h>
 }
@@ -73,7 +72,6 @@ class KernelNft final : public Nft {
   void release() {
     nft_ctx_free(context_);
     context_ = nullptr;
-    ::malloc_trim(0);
   }
 
   Result<> collect(const std::string& command, const std::string& table, ExistingTable& existing) {

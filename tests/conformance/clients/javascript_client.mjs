@@ -82,18 +82,23 @@ async function informer() {
   check(seen.join() === 'add s,update s,delete s', `informer: ${seen}`);
 }
 
-async function available(name, replicas) {
+async function reached(path, name, condition, what) {
   const watch = new k8s.Watch(config);
   let request;
-  const reached = new Promise((resolve, reject) => {
-    watch.watch(`/apis/apps/v1/namespaces/${namespace}/deployments`, { timeoutSeconds: 30 },
+  const seen = new Promise((resolve, reject) => {
+    watch.watch(path, { timeoutSeconds: 30 },
       (type, object) => {
-        if (object.metadata.name === name && object.status?.availableReplicas === replicas) resolve();
+        if (object.metadata.name === name && condition(object)) resolve();
       },
       (error) => reject(error ?? new Error('the watch ended'))).then((made) => { request = made; }, reject);
   });
-  await within(40, reached, `${replicas} replicas of ${name}`);
+  await within(40, seen, what);
   request.abort();
+}
+
+function available(name, replicas) {
+  return reached(`/apis/apps/v1/namespaces/${namespace}/deployments`, name,
+    (object) => object.status?.availableReplicas === replicas, `${replicas} replicas of ${name}`);
 }
 
 async function workload() {
@@ -147,12 +152,8 @@ async function streams(pod) {
   await core.createNamespacedPod({ namespace, body: { metadata: { name: 'talk-js' }, spec: { restartPolicy: 'Never',
     containers: [{ name: 'main', image, command: ['/bin/sh', '-c', 'for i in 1 2 3; do echo line $i; sleep 0.2; done'] }] } } });
   const log = collector();
-  for (let attempt = 0; ; ++attempt) {
-    const phase = (await core.readNamespacedPod({ namespace, name: 'talk-js' })).status.phase;
-    if (phase === 'Running' || phase === 'Succeeded') break;
-    if (attempt > 200) throw new Error(`talk-js is ${phase}`);
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
+  await reached(`/api/v1/namespaces/${namespace}/pods`, 'talk-js',
+    (pod) => ['Running', 'Succeeded'].includes(pod.status?.phase), 'talk-js runs');
   const ended = new Promise((resolve) => log.on('finish', resolve));
   await new k8s.Log(config).log(namespace, 'talk-js', 'main', log, { follow: true });
   await within(20, ended, 'logs');
