@@ -77,7 +77,7 @@ class Authorization(ClusterCase):
         self.assertEqual(claims["aud"], ["https://x"])
         self.assertEqual(claims["exp"] - claims["iat"], 1200)
         self.assertEqual(claims["sub"], f"system:serviceaccount:{self.ns}:bot")
-        self.assertIn("Unauthorized", self.with_token(token, "get", "pods").stderr)
+        self.assertIn("You must be logged in to the server", self.with_token(token, "get", "pods").stderr)
         good = self.kubectl("create", "token", "bot").stdout.strip()
         self.assertIn("cannot list resource", self.with_token(good, "get", "pods").stderr)
         self.kubectl("create", "rolebinding", "bot", "--clusterrole=edit", f"--serviceaccount={self.ns}:bot")
