@@ -36,9 +36,9 @@ class Object : public std::enable_shared_from_this<Object> {
   const std::string& api_version() const { return api_version_; }
   const std::string& kind() const { return kind_; }
 
-  // A DOM of the caller's own, e.g. to edit. Any thread.
+  // A DOM of the caller's own, e.g. to edit; whole, with managedFields. Any thread.
   Json parse() const;
-  // The cached DOM; kept while it is among the 256 used last. Control thread.
+  // The cached DOM without managedFields; kept while among the 256 used last. Control thread.
   std::shared_ptr<const Json> dom() const;
 
   // A typed view, built by `View(const Object&)` at the first call and kept for the life of the
