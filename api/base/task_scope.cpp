@@ -42,6 +42,20 @@ void report(const char* name, const std::exception_ptr& thrown) {
   }
 }
 
+// Boost 1.81 ends the process when a spawned task that was cancelled ends without ever having been
+// suspended: what comes after it awaits once more, throws, and nobody catches that. A task that
+// cancels its own scope at once is such a task, so nothing throws any more once the task is over.
+Task<void> survives_its_cancellation(Task<void> task) {
+  std::exception_ptr thrown;
+  try {
+    co_await std::move(task);
+  } catch (...) {
+    thrown = std::current_exception();
+  }
+  co_await asio::this_coro::throw_if_cancelled(false);
+  if (thrown) std::rethrow_exception(thrown);
+}
+
 }  // namespace
 
 TaskScope::TaskScope(asio::any_io_executor executor)
@@ -57,7 +71,7 @@ TaskScope::~TaskScope() {
 void TaskScope::spawn(const char* name, Task<void> task) {
   if (state_->cancelled) return;
   auto signal = state_->tasks.emplace(state_->tasks.end());
-  asio::co_spawn(state_->executor, std::move(task),
+  asio::co_spawn(state_->executor, survives_its_cancellation(std::move(task)),
                  asio::bind_cancellation_slot(
                      signal->slot(), [state = state_, signal, name](std::exception_ptr thrown) {
                        // Races (a || b) wrap what a cancellation throws.

@@ -203,6 +203,19 @@ TEST(TaskScope, JoinOfAnEmptyOneIsImmediateAndTasksThatThrowEnd) {
   EXPECT_EQ(scope.running(), 0u);
 }
 
+Task<void> cancel_at_once(TaskScope& scope) {
+  scope.cancel();
+  co_return;
+}
+
+TEST(TaskScope, ATaskMayCancelItsOwnScopeWithoutEverWaiting) {
+  asio::io_context context;
+  TaskScope scope(context.get_executor());
+  asio::post(context, [&] { scope.spawn("canceller", cancel_at_once(scope)); });
+  EXPECT_NO_THROW(context.run());
+  EXPECT_EQ(scope.running(), 0u);
+}
+
 Task<void> tour(Executors& executors, std::vector<std::thread::id>& ids, std::string& caught) {
   auto here = [] { return std::this_thread::get_id(); };
   ids.push_back(here());
