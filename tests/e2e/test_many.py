@@ -56,6 +56,12 @@ class Cycles(ClusterCase):
             self.api.wait("pods", self.ns, name, pod_ready, 20, "ready")
             self.api.delete("pods", self.ns, name)
             self.api.wait("pods", self.ns, name, lambda pod: pod is None, 20, "gone")
+            if number % 50 == 0:
+                self.delete_events()
+
+    def delete_events(self) -> None:
+        """What a pod leaves to its user for an hour. Their number decides how high memory goes, so it stays small."""
+        self.api.call("DELETE", f"/api/v1/namespaces/{self.ns}/events")
 
     def test_cycles_of_a_pod_end_where_they_began(self):
         pid = self.daemon.process.pid
@@ -83,7 +89,7 @@ class Cycles(ClusterCase):
         nothing = {what: 0 for what in self.daemon.footprint.of_pods()}
         eventually(lambda: self.daemon.footprint.of_pods() == nothing, 10)
         self.assertEqual(self.daemon.footprint.of_pods(), nothing)
-        self.api.call("DELETE", f"/api/v1/namespaces/{self.ns}/events")
+        self.delete_events()
         self.api.wait_list("events", self.ns, lambda events: not events, 10, what="gone")
 
 
