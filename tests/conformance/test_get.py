@@ -1,4 +1,5 @@
 """kubectl 1.35, unchanged: get in all its forms (outputs, selectors, pages, sorting, watches, subresources, raw)."""
+import contextlib
 import json
 import re
 import time
@@ -259,3 +260,19 @@ class Wait(KubectlCase):
         self.assertEqual(len([query for _, query in asked if "sendInitialEvents=true" in query]), 1, asked)
         self.assertFalse([query for _, query in asked if "limit=" in query], asked)
         self.assertEqual(len(lines(done.stdout)), 0)
+
+
+class HangUp(KubectlCase):
+    def test_watchers_that_hang_up_at_once(self):
+        """The end of the connection comes right behind the request, so the server sees it as it starts to watch."""
+        pid = self.daemon.process.pid
+        path = f"/api/v1/namespaces/{self.ns}/configmaps?watch=1&resourceVersion=1"
+        for number in range(300):
+            connection = self.api.connect(5)
+            connection.request("GET", path)
+            if number % 3 == 0:
+                with contextlib.suppress(OSError):
+                    connection.sock.unwrap()
+            connection.close()
+        self.assertEqual(self.kubectl("get", "--raw", "/healthz"), "ok")
+        self.assertEqual((self.daemon.died, self.daemon.process.pid), ("", pid))
