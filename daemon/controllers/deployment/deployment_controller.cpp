@@ -147,9 +147,7 @@ Task<Result<>> DeploymentController::create_set(const DeploymentInputs& inputs,
     co_return co_await name_taken(inputs, *plan.create, created.error());
   }
   if (!created) {
-    for (const Cause& cause : created.error().causes) {
-      if (cause.reason == "NamespaceTerminating") co_return fail(created.error());
-    }
+    if (is_namespace_terminating(created.error())) co_return fail(created.error());
     std::string message =
         fmt::format("Failed to create new replica set \"{}\": {}",
                     (*plan.create)["metadata"]["name"].get<std::string>(), created.error().message);

@@ -1,11 +1,17 @@
 #include "daemon/controllers/framework/controller.h"
 
+#include <algorithm>
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
 #include "api/base/log.h"
 
 namespace moth::controllers {
+
+bool is_namespace_terminating(const Error& error) {
+  return std::any_of(error.causes.begin(), error.causes.end(),
+                     [](const Cause& cause) { return cause.reason == "NamespaceTerminating"; });
+}
 
 void watch_own(client::ObjectReader& reader, const Gvr& gvr, WorkQueue& queue) {
   reader.subscribe(gvr, [&queue](const client::ObjectReader::Change& change) {
@@ -43,7 +49,11 @@ Task<void> ControllerRunner::work() {
     Key key = co_await queue_.take();
     ++reconciles_;
     auto result = co_await controller_->reconcile(key);
-    if (!result) {
+    if (!result && is_namespace_terminating(result.error())) {
+      log::debug("nothing to do in a namespace that goes",
+                 log::field("controller", controller_->name()), log::field("key", key.text()));
+      queue_.forget(key);
+    } else if (!result) {
       ++errors_;
       // Conflicts are everyday: somebody else was faster.
       auto level =

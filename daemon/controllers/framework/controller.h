@@ -46,10 +46,16 @@ class Controller {
   // Once, before the first reconcile: subscribe to changes. Every key of the controller's kind that
   // exists at that time is to be added, too.
   virtual void subscribe(WorkQueue& queue) = 0;
-  // An error of reason Conflict, or any other, brings the key back with backoff. Errors that trying
-  // again cannot mend are told as an Event, and success is returned.
+  // An error of reason Conflict, or any other but is_namespace_terminating(), brings the key back
+  // with backoff. Errors that trying again cannot mend are told as an Event, and success is
+  // returned.
   virtual Task<Result<Requeue>> reconcile(Key key) = 0;
 };
+
+// A write was refused because its namespace is being terminated: what the controller keeps there
+// goes as well, so there is nothing to do, to tell or to try again. The runner takes such an error
+// of reconcile() for success.
+bool is_namespace_terminating(const Error& error);
 
 // Adds the key of every changed object of `gvr`, and of those that exist.
 void watch_own(client::ObjectReader& reader, const Gvr& gvr, WorkQueue& queue);

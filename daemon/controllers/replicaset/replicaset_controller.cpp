@@ -132,10 +132,7 @@ Task<Result<>> ReplicaSetController::create_pod(ObjectPtr set) {
                            "Created pod: " + (*created)->name());
     co_return Result<>{};
   }
-  // A namespace that goes takes the ReplicaSet along: nothing to tell, nothing to try again.
-  for (const Cause& cause : created.error().causes) {
-    if (cause.reason == "NamespaceTerminating") co_return Result<>{};
-  }
+  if (is_namespace_terminating(created.error())) co_return Result<>{};
   context_.events.record(*set, EventType::kWarning, "FailedCreate",
                          "Error creating: " + created.error().message);
   co_return fail(created.error());
