@@ -83,6 +83,14 @@ FieldErrors validate(const Json& object) {
   return errors;
 }
 
+// A change of annotations is for the controller to see as well: they are copied to the ReplicaSets.
+void count_annotations(Json& object, const Json& old) {
+  Json& metadata = object_at(object, "metadata");
+  const Json& before = object_of(old, "metadata");
+  if (object_of(metadata, "annotations") == object_of(before, "annotations")) return;
+  metadata["generation"] = int_or(before, "generation") + 1;
+}
+
 FieldErrors validate_update(const Json& object, const Json& old) {
   FieldErrors errors = validate(object);
   check_selector_kept(errors, object, old);
@@ -128,6 +136,7 @@ ResourceDef deployments() {
   row.has_generation = true;
   row.set_defaults = set_defaults;
   row.prepare_create = [](Json& object) { object["status"] = Json::object(); };
+  row.prepare_update = count_annotations;
   row.validate = validate;
   row.validate_update = validate_update;
   row.validate_status = validate_status;

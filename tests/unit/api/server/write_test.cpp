@@ -169,6 +169,25 @@ TEST_F(WriteTest, ThreeKindsOfPatch) {
   EXPECT_EQ(lab_.merge(at(kDeployments, "none"), Json::object()).status, 404);
 }
 
+// A Deployment's annotations are its controller's business, those of other kinds are nobody's.
+TEST_F(WriteTest, AnnotationsOfADeploymentCountAsAChange) {
+  const Json noted = {{"metadata", {{"annotations", {{"note", "a"}}}}}};
+  ASSERT_EQ(lab_.post(kDeployments, deployment("web")).at("/metadata/generation"), 1);
+  EXPECT_EQ(lab_.merge(at(kDeployments, "web"), noted).at("/metadata/generation"), 2);
+  EXPECT_EQ(lab_.merge(at(kDeployments, "web"), noted).at("/metadata/generation"), 2);
+  Json labelled = {{"metadata", {{"labels", {{"tier", "front"}}}}}};
+  EXPECT_EQ(lab_.merge(at(kDeployments, "web"), labelled).at("/metadata/generation"), 2);
+  Json both = {{"metadata", {{"annotations", nullptr}}}, {"spec", {{"replicas", 5}}}};
+  EXPECT_EQ(lab_.merge(at(kDeployments, "web"), both).at("/metadata/generation"), 3);
+  EXPECT_EQ(lab_.merge(at(kDeployments, "web") + "/status", noted).at("/metadata/generation"), 3)
+      << "the controller notes the revision so";
+  const std::string sets = "/apis/apps/v1/namespaces/default/replicasets";
+  ASSERT_EQ(lab_.post(sets, {{"metadata", {{"name", "web"}}}, {"spec", deployment("web")["spec"]}})
+                .status,
+            201);
+  EXPECT_EQ(lab_.merge(at(sets, "web"), noted).at("/metadata/generation"), 1);
+}
+
 TEST_F(WriteTest, DryRunStoresNothing) {
   Answer made = lab_.call("POST", std::string(kMaps) + "?dryRun=All", config_map("one").dump());
   EXPECT_EQ(made.status, 201);
