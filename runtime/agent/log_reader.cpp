@@ -125,13 +125,6 @@ Result<TailPosition> find_tail(const BlockReader& read, std::uint64_t size, std:
   return found;
 }
 
-std::size_t tail_offset(std::string_view text, std::int64_t lines) {
-  auto read = [text](std::uint64_t offset, std::size_t size) -> Result<std::string> {
-    return std::string(text.substr(static_cast<std::size_t>(offset), size));
-  };
-  return static_cast<std::size_t>(find_tail(read, text.size(), lines)->offset);
-}
-
 namespace {
 
 class FileLogReader final : public client::LogReader {

@@ -40,8 +40,6 @@ struct TailPosition {
 };
 using BlockReader = std::function<Result<std::string>(std::uint64_t offset, std::size_t size)>;
 Result<TailPosition> find_tail(const BlockReader& read, std::uint64_t size, std::int64_t lines);
-// The same in a text: the offset alone.
-std::size_t tail_offset(std::string_view text, std::int64_t lines);
 
 struct LogSource {
   std::string path;     // of the current file; rotated ones are path.1 (newest), path.2...

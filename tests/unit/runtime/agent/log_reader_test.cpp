@@ -108,7 +108,7 @@ TEST(FindTail, ReadsBackwardsInBlocks) {
   }
 }
 
-TEST(TailOffset, FindsTheBeginningOfTheLastLines) {
+TEST(FindTail, FindsTheBeginningOfTheLastLines) {
   std::string a = line(1, "a"), b = line(2, "b"), c = line(3, "c");
   std::string p = line(4, "p", 'P'), q = line(5, "q");
   struct Case {
@@ -130,8 +130,14 @@ TEST(TailOffset, FindsTheBeginningOfTheLastLines) {
       {p + q + a, 2, 0},
       {a + b + p, 1, a.size()},
   };
-  for (const Case& one : cases)
-    EXPECT_EQ(tail_offset(one.text, one.lines), one.offset) << one.text << one.lines;
+  for (const Case& one : cases) {
+    auto read = [&](std::uint64_t offset, std::size_t size) -> Result<std::string> {
+      return one.text.substr(static_cast<std::size_t>(offset), size);
+    };
+    auto found = find_tail(read, one.text.size(), one.lines);
+    ASSERT_TRUE(found);
+    EXPECT_EQ(found->offset, one.offset) << one.text << one.lines;
+  }
 }
 
 class LogReaderTest : public ::testing::Test {
