@@ -3,7 +3,10 @@
 #include <fmt/format.h>
 #include <openssl/crypto.h>
 
+#include <optional>
 #include <vector>
+
+#include "api/server/auth/jwt.h"
 
 namespace moth::server {
 namespace {
@@ -55,6 +58,37 @@ std::string_view bearer_token(const http::Request& request) {
   std::string_view token = authorization.substr(kBearer.size());
   while (!token.empty() && token.front() == ' ') token.remove_prefix(1);
   return token;
+}
+
+Result<> take_websocket_token(http::Request& request) {
+  constexpr std::string_view kProtocols = "Sec-WebSocket-Protocol";
+  constexpr std::string_view kPrefix = "base64url.bearer.authorization.k8s.io.";
+  if (!http::iequals(request.headers.get("Upgrade"), "websocket")) return {};
+  std::vector<std::string> others;
+  std::optional<std::string> token;
+  for (std::string_view line : request.headers.all(kProtocols)) {
+    while (!line.empty()) {
+      auto comma = line.find(',');
+      std::string_view one = line.substr(0, comma);
+      line = comma == std::string_view::npos ? std::string_view{} : line.substr(comma + 1);
+      while (!one.empty() && (one.front() == ' ' || one.front() == '\t')) one.remove_prefix(1);
+      while (!one.empty() && (one.back() == ' ' || one.back() == '\t')) one.remove_suffix(1);
+      if (!one.starts_with(kPrefix)) {
+        if (!one.empty()) others.emplace_back(one);
+        continue;
+      }
+      auto decoded = jwt::decode_base64url(one.substr(kPrefix.size()));
+      if (token || !decoded || decoded->empty()) return fail(Error::unauthorized());
+      token = *std::move(decoded);
+    }
+  }
+  if (!token) return {};
+  // The handshake answers with one of those that were offered, and never with the token.
+  if (others.empty()) return fail(Error::unauthorized());
+  request.headers.set(kProtocols, fmt::format("{}", fmt::join(others, ", ")));
+  if (!request.headers.has("Authorization"))
+    request.headers.set("Authorization", "Bearer " + *token);
+  return {};
 }
 
 Authenticator::Authenticator(std::map<std::string, UserInfo> tokens) : tokens_(std::move(tokens)) {}

@@ -27,6 +27,11 @@ class Authenticator {
 // The token of an `Authorization: Bearer TOKEN` header; empty: there is none.
 std::string_view bearer_token(const http::Request& request);
 
+// Browsers cannot give a WebSocket an Authorization header: there the token is one of the offered
+// subprotocols, base64url.bearer.authorization.k8s.io.TOKEN. Makes the header of it, if there is
+// none, and takes it off the offer, in which another must be left. Otherwise Unauthorized.
+Result<> take_websocket_token(http::Request& request);
+
 // Lines `token,user,uid,"group,group"` (upstream's --token-auth-file). BadRequest names the line.
 Result<std::map<std::string, UserInfo>> parse_token_file(std::string_view text);
 

@@ -2,6 +2,7 @@
 
 #include "api/server/auth/authenticator.h"
 #include "api/server/auth/authorizer.h"
+#include "api/server/auth/jwt.h"
 
 namespace moth::server {
 namespace {
@@ -48,6 +49,42 @@ TEST(Authenticator, Tokens) {
   ASSERT_TRUE(nobody);
   EXPECT_EQ(nobody->name, "system:anonymous");
   EXPECT_FALSE(nobody->in_group("system:authenticated"));
+}
+
+TEST(WebSocketToken, BecomesAHeaderAndLeavesTheOffer) {
+  const std::string bearer = "base64url.bearer.authorization.k8s.io.";
+  const std::string secret = bearer + jwt::encode_base64url("secret");
+  struct Case {
+    std::string upgrade, offered, authorization;
+    bool good = true;
+    std::string token, left;
+  };
+  const Case cases[] = {
+      {"websocket", "v4.k8s.io," + secret + ", v5.k8s.io", "", true, "Bearer secret",
+       "v4.k8s.io, v5.k8s.io"},
+      {"WebSocket", secret + ",v4.k8s.io", "Bearer other", true, "Bearer other", "v4.k8s.io"},
+      {"websocket", "v4.k8s.io", "", true, "", "v4.k8s.io"},
+      {"websocket", "", "", true, "", ""},
+      {"SPDY/3.1", secret, "", true, "", secret},
+      // Nothing to answer with; two tokens; no base64url; empty.
+      {"websocket", secret, "", false, "", ""},
+      {"websocket", secret + ",v4.k8s.io," + secret, "", false, "", ""},
+      {"websocket", bearer + "a+b=,v4.k8s.io", "", false, "", ""},
+      {"websocket", bearer + ",v4.k8s.io", "", false, "", ""},
+  };
+  for (const Case& one : cases) {
+    http::Request request = with_token(one.authorization);
+    request.headers.set("Upgrade", one.upgrade);
+    if (!one.offered.empty()) request.headers.set("Sec-WebSocket-Protocol", one.offered);
+    auto taken = take_websocket_token(request);
+    ASSERT_EQ(taken.has_value(), one.good) << one.offered;
+    if (!taken) {
+      EXPECT_EQ(taken.error().reason, Reason::kUnauthorized);
+      continue;
+    }
+    EXPECT_EQ(request.headers.get("Authorization"), one.token) << one.offered;
+    EXPECT_EQ(request.headers.get("Sec-WebSocket-Protocol"), one.left) << one.offered;
+  }
 }
 
 TEST(Authenticator, Certificates) {
