@@ -101,23 +101,23 @@ FieldErrors validate_self(const Json& object) {
   return errors;
 }
 
-FieldErrors validate_subject(const Json& object) {
+FieldErrors validate_of_subject(const Json& object, bool namespaced) {
   FieldErrors errors;
   const Json& spec = object_of(object, "spec");
   check_attributes(errors, spec);
   check_subject(errors, spec);
   check_selectors(errors, spec);
-  check_no_metadata(errors, object, false);
+  check_no_metadata(errors, object, namespaced);
   return errors;
 }
 
+FieldErrors validate_subject(const Json& object) {
+  return validate_of_subject(object, false);
+}
+
 FieldErrors validate_local(const Json& object) {
-  FieldErrors errors;
+  FieldErrors errors = validate_of_subject(object, true);
   const Json& spec = object_of(object, "spec");
-  check_attributes(errors, spec);
-  check_subject(errors, spec);
-  check_selectors(errors, spec);
-  check_no_metadata(errors, object, true);
   const Json* resource = member(spec, "resourceAttributes");
   if (resource &&
       string_or(*resource, "namespace") != string_or(object_of(object, "metadata"), "namespace")) {
