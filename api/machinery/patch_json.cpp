@@ -15,7 +15,7 @@ namespace {
 Error cannot_apply(std::string why) {
   Error error =
       Error::of(Reason::kInvalid, "the server rejected our request due to an error in our request");
-  error.causes.push_back({"UnexpectedServerResponse", std::move(why), ""});
+  error.causes.push_back({"UnexpectedServerResponse", std::move(why), "patch"});
   return error;
 }
 

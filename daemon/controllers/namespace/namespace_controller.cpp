@@ -19,7 +19,7 @@ constexpr std::array<const char*, 4> kSystemNamespaces = {"default", "kube-syste
 constexpr auto kLookAgain = std::chrono::seconds(5);
 
 struct Remaining {
-  std::map<std::string, int> resources;   // qualified resource > objects
+  std::map<std::string, int> resources;   // "deployments.apps", "pods." > objects
   std::map<std::string, int> finalizers;  // finalizer > objects
   bool empty() const { return resources.empty(); }
 };
@@ -103,7 +103,7 @@ class NamespaceController final : public Controller {
             co_return fail(removed.error());
           if (!removed || !*removed) continue;
         }
-        ++remaining.resources[def->qualified()];
+        ++remaining.resources[fmt::format("{}.{}", def->resource, def->group)];
         for (const std::string& finalizer : object->meta().finalizers)
           ++remaining.finalizers[finalizer];
       }
@@ -117,7 +117,7 @@ class NamespaceController final : public Controller {
     WallTime now = context_.clock.wall();
     std::vector<std::string> parts;
     for (const auto& [resource, count] : remaining.resources) {
-      parts.push_back(fmt::format("{}. has {} resource instances", resource, count));
+      parts.push_back(fmt::format("{} has {} resource instances", resource, count));
     }
     bool changed = resources::set_condition(
         status,
