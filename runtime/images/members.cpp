@@ -11,6 +11,7 @@
 
 #include "runtime/images/decompress.h"
 #include "runtime/images/tar_locale.h"
+#include "runtime/images/tar_reader.h"
 #include "runtime/os/fs.h"
 
 namespace moth::images {
@@ -91,42 +92,14 @@ class SpooledMembers final : public Members {
   std::map<std::string, std::string> links_;
 };
 
-struct SourceState {
-  ByteSource* source;
-  Error error;
-  bool failed = false;
-};
+constexpr const char* kNoArchive = "not an image archive (tar expected)";
 
-la_ssize_t read_source(archive* reader, void* data, const void** buffer) {
-  auto* state = static_cast<SourceState*>(data);
-  auto piece = state->source->read();
-  if (!piece) {
-    state->error = std::move(piece).error();
-    state->failed = true;
-    archive_set_error(reader, EIO, "source");
-    return -1;
-  }
-  *buffer = piece->data();
-  return static_cast<la_ssize_t>(piece->size());
-}
-
-struct ReaderFree {
-  void operator()(archive* reader) const { archive_read_free(reader); }
-};
-
-Error archive_error(archive* reader, const SourceState& state) {
-  if (state.failed) return state.error;
-  const char* text = archive_error_string(reader);
-  return Error::bad_request(
-      fmt::format("archive: not an image archive (tar expected): {}", text ? text : "unknown"));
-}
-
-Result<void> write_member(archive* reader, const SourceState& state, const std::string& path) {
+Result<void> write_member(const TarReader& reader, const std::string& path) {
   os::UniqueFd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
   if (!file) return fail(Error::from_errno(errno, "create " + path));
-  if (archive_read_data_into_fd(reader, file.get()) >= ARCHIVE_WARN) return {};
+  if (archive_read_data_into_fd(reader.get(), file.get()) >= ARCHIVE_WARN) return {};
   if (errno == ENOSPC) return fail(Error::from_errno(ENOSPC, "write " + path));
-  return fail(archive_error(reader, state));
+  return fail(reader.error(kNoArchive));
 }
 
 }  // namespace
@@ -156,20 +129,15 @@ Result<std::unique_ptr<Members>> spool_members(ByteSource& input, const std::str
   DecompressLimits limits;
   limits.max_bytes = max_bytes;
   auto plain = decompress(input, limits);
-  SourceState state{plain.get(), {}, false};
-  std::unique_ptr<archive, ReaderFree> reader(archive_read_new());
-  archive_read_support_format_tar(reader.get());
-  if (archive_read_open(reader.get(), &state, nullptr, read_source, nullptr) != ARCHIVE_OK) {
-    return fail(archive_error(reader.get(), state));
-  }
+  TarReader reader(*plain, "archive");
+  MOTH_TRY(reader.open(kNoArchive, false));
   auto members = std::make_unique<SpooledMembers>(scratch);
   std::uint64_t declared = 0;
   while (true) {
-    archive_entry* entry = nullptr;
-    int code = archive_read_next_header(reader.get(), &entry);
-    if (code == ARCHIVE_EOF) break;
-    const char* raw = code < ARCHIVE_WARN ? nullptr : archive_entry_pathname(entry);
-    if (!raw) return fail(archive_error(reader.get(), state));
+    MOTH_ASSIGN(archive_entry * entry, reader.next(kNoArchive));
+    if (!entry) break;
+    const char* raw = archive_entry_pathname(entry);
+    if (!raw) return fail(reader.error(kNoArchive));
     std::string name = normalise(raw);
     if (members->size() >= kMaxMembers) {
       return fail(Error::bad_request(fmt::format("archive: more than {} files", kMaxMembers)));
@@ -187,7 +155,7 @@ Result<std::unique_ptr<Members>> spool_members(ByteSource& input, const std::str
         return fail(Error::of(Reason::kRequestEntityTooLarge,
                               fmt::format("archive: more than {} bytes", max_bytes)));
       }
-      MOTH_TRY(write_member(reader.get(), state, members->add_file(name)));
+      MOTH_TRY(write_member(reader, members->add_file(name)));
     }
   }
   return std::unique_ptr<Members>(std::move(members));

@@ -13,6 +13,7 @@
 #include "runtime/images/digest.h"
 #include "runtime/images/extractor.h"
 #include "runtime/images/tar_locale.h"
+#include "runtime/images/tar_reader.h"
 
 namespace moth::images {
 namespace {
@@ -45,29 +46,6 @@ class DigestSource final : public ByteSource {
   ByteSource& input_;
   Sha256 hash_;
   std::uint64_t bytes_ = 0;
-};
-
-struct ReadState {
-  ByteSource* source;
-  Error error;
-  bool failed = false;
-};
-
-la_ssize_t read_callback(archive* reader, void* data, const void** buffer) {
-  auto* state = static_cast<ReadState*>(data);
-  auto piece = state->source->read();
-  if (!piece) {
-    state->error = std::move(piece).error();
-    state->failed = true;
-    archive_set_error(reader, EIO, "source");
-    return -1;
-  }
-  *buffer = piece->data();
-  return static_cast<la_ssize_t>(piece->size());
-}
-
-struct ReaderFree {
-  void operator()(archive* reader) const { archive_read_free(reader); }
 };
 
 bool harmless_device(mode_t type, dev_t device) {
@@ -104,21 +82,13 @@ class LayerReader {
  public:
   LayerReader(ByteSource& tar, Extractor& extractor, const UnpackOptions& options,
               UnpackResult& result)
-      : state_{&tar, {}, false}, extractor_(extractor), options_(options), result_(result) {}
+      : archive_(tar, "layer"), extractor_(extractor), options_(options), result_(result) {}
 
   Result<void> run() {
-    archive_.reset(archive_read_new());
-    archive_read_support_format_tar(archive_.get());
-    archive_read_support_format_empty(archive_.get());
-    archive_read_support_filter_none(archive_.get());
-    if (archive_read_open(archive_.get(), &state_, nullptr, read_callback, nullptr) != ARCHIVE_OK) {
-      return fail(archive_error("not a tar archive"));
-    }
+    MOTH_TRY(archive_.open("not a tar archive", true));
     while (true) {
-      archive_entry* entry = nullptr;
-      int code = archive_read_next_header(archive_.get(), &entry);
-      if (code == ARCHIVE_EOF) return extractor_.finish();
-      if (code < ARCHIVE_WARN) return fail(archive_error("damaged tar archive"));
+      MOTH_ASSIGN(archive_entry * entry, archive_.next("damaged tar archive"));
+      if (!entry) return extractor_.finish();
       if (++result_.entries > options_.max_entries) {
         return fail(Error::of(Reason::kRequestEntityTooLarge,
                               fmt::format("layer: more than {} files", options_.max_entries)));
@@ -128,15 +98,9 @@ class LayerReader {
   }
 
  private:
-  Error archive_error(std::string_view what) {
-    if (state_.failed) return state_.error;
-    const char* text = archive_error_string(archive_.get());
-    return Error::bad_request(fmt::format("layer: {}: {}", what, text ? text : "unknown"));
-  }
-
   Result<void> take(archive_entry* entry) {
     const char* raw = archive_entry_pathname(entry);
-    if (!raw) return fail(archive_error("a file name cannot be read"));
+    if (!raw) return fail(archive_.error("a file name cannot be read"));
     MOTH_ASSIGN(std::string path, clean_path(raw));
     auto slash = path.rfind('/');
     std::string name = slash == std::string::npos ? path : path.substr(slash + 1);
@@ -208,7 +172,7 @@ class LayerReader {
       la_int64_t offset = 0;
       int code = archive_read_data_block(archive_.get(), &buffer, &count, &offset);
       if (code == ARCHIVE_EOF) break;
-      if (code < ARCHIVE_WARN) return fail(archive_error(fmt::format("\"{}\"", path)));
+      if (code < ARCHIVE_WARN) return fail(archive_.error(fmt::format("\"{}\"", path)));
       const char* data = static_cast<const char*>(buffer);
       auto position = static_cast<std::uint64_t>(offset);
       if (offset < 0 || position + count > size) {
@@ -245,11 +209,10 @@ class LayerReader {
                     path, type == S_IFCHR ? "char" : "block", major(device), minor(device))));
   }
 
-  ReadState state_;
+  TarReader archive_;
   Extractor& extractor_;
   const UnpackOptions& options_;
   UnpackResult& result_;
-  std::unique_ptr<archive, ReaderFree> archive_;
 };
 
 }  // namespace
