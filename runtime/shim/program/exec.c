@@ -169,11 +169,7 @@ static const char* read_limit(const char* at, rlim_t* value) {
 static void read_limits(void) {
   char path[64], text[4096];
   snprintf(path, sizeof path, "/proc/%d/limits", (int)options.pid);
-  int fd = open(path, O_RDONLY | O_CLOEXEC);
-  ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
-  if (fd >= 0) close(fd);
-  if (n <= 0) failed("limits");
-  text[n] = 0;
+  if (read_small(path, text, sizeof text) <= 0) failed("limits");
   const char* line = strchr(text, '\n');
   for (; line && strlen(line) > 27 && limit_count < RLIM_NLIMITS; line = strchr(line + 1, '\n')) {
     // The name is 26 characters wide.

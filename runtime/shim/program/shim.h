@@ -19,6 +19,8 @@ void status_failed(const char* stage, int number);
 void status_close(void);
 // Clock ticks after boot of a process; 0 when it is gone.
 u64 start_time_of(pid_t pid);
+// The beginning of a file that fits, with a 0 behind it. Its length; -1 on failure.
+ssize_t read_small(const char* path, char* buffer, size_t size);
 // The number that a small text file holds; -1 on failure.
 long read_number(const char* path);
 // Temporary beside `path`, then rename. 0 or -1.

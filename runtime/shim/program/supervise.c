@@ -356,13 +356,7 @@ static void runtime_ended(int status) {
 
 static u64 oom_kills(void) {
   char text[8192];
-  if (!options.oom_file) return 0;
-  int fd = open(options.oom_file, O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return 0;
-  ssize_t n = read(fd, text, sizeof text - 1);
-  close(fd);
-  if (n <= 0) return 0;
-  text[n] = 0;
+  if (!options.oom_file || read_small(options.oom_file, text, sizeof text) <= 0) return 0;
   for (char* line = text; line; line = strchr(line, '\n')) {
     if (*line == '\n') line++;
     if (!strncmp(line, "oom_kill ", 9)) return strtoull(line + 9, 0, 10);

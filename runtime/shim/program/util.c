@@ -37,7 +37,7 @@ void status_close(void) {
   status_fd = -1;
 }
 
-static ssize_t read_small(const char* path, char* buffer, size_t size) {
+ssize_t read_small(const char* path, char* buffer, size_t size) {
   int fd = open(path, O_RDONLY | O_CLOEXEC);
   if (fd < 0) return -1;
   ssize_t n = read(fd, buffer, size - 1);
