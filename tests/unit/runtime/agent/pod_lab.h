@@ -410,6 +410,16 @@ class PodLab {
     }
     co_return true;
   }
+  // Until the container's process lives and its worker, which may come later, knows of it.
+  Task<bool> until_running(std::string uid, std::string container, int attempt,
+                           std::function<PodWorker*()> worker_of) {
+    auto id = container_id(uid, container, attempt);
+    co_return co_await until([&] {
+      auto alive = process(id);
+      PodWorker* worker = worker_of();
+      return alive && !alive->ended && worker && worker->running(container);
+    });
+  }
   // Lets what can run do so.
   Task<void> settle() {
     for (int i = 0; i < 20; ++i) co_await turn();

@@ -21,12 +21,7 @@ class PodManagerTest : public ::testing::Test {
     manager_.reset();
   }
   Task<bool> runs(std::string uid, int attempt = 0) {
-    auto id = container_id(uid, "web", attempt);
-    co_return co_await lab_.until([&] {
-      auto process = lab_.process(id);
-      PodWorker* worker = manager_->find(uid);
-      return process && !process->ended && worker && worker->running("web");
-    });
+    co_return co_await lab_.until_running(uid, "web", attempt, [&] { return manager_->find(uid); });
   }
   PodLab lab_;
   std::unique_ptr<PodManager> manager_;

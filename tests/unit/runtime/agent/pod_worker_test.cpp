@@ -36,12 +36,9 @@ class PodWorkerTest : public ::testing::Test {
     co_await worker_->detach();
   }
   Task<void> until_running(std::string container = "web", int attempt = 0) {
-    auto id = container_id("uid-1", container, attempt);
-    bool there = co_await lab_.until([&] {
-      auto process = lab_.process(id);
-      return process && !process->ended && worker_->running(container);
-    });
-    EXPECT_TRUE(there) << id << " does not run";
+    bool there =
+        co_await lab_.until_running("uid-1", container, attempt, [this] { return worker_.get(); });
+    EXPECT_TRUE(there) << container << " does not run";
     co_await lab_.settle();
   }
   std::shared_ptr<FakeProcess> process(int attempt = 0, const std::string& name = "web") {
