@@ -44,6 +44,13 @@ class KernelNft final : public Nft {
     ExistingTable existing;
     for (const char* what : {"chains", "sets", "maps"})
       MOTH_TRY(collect(fmt::format("list {} ip", what), table, existing));
+    for (auto [set, elements] :
+         {std::pair("hairpin", &existing.hairpin), std::pair("outside", &existing.outside)}) {
+      if (std::find(existing.sets.begin(), existing.sets.end(), set) == existing.sets.end())
+        continue;
+      MOTH_ASSIGN(Json items, list(fmt::format("list set ip {} {}", table, set), 0));
+      for (const Json& item : items) read_elements(item, *elements);
+    }
     return existing;
   }
 
@@ -75,8 +82,15 @@ class KernelNft final : public Nft {
   }
 
   Result<> collect(const std::string& command, const std::string& table, ExistingTable& existing) {
+    MOTH_ASSIGN(Json items, list(command, NFT_CTX_OUTPUT_TERSE));
+    for (const Json& item : items) read_item(item, table, existing);
+    return {};
+  }
+
+  // An array of objects with the kind as their only member.
+  Result<Json> list(const std::string& command, unsigned flags) {
     unsigned before = nft_ctx_output_get_flags(context_);
-    nft_ctx_output_set_flags(context_, before | NFT_CTX_OUTPUT_JSON | NFT_CTX_OUTPUT_TERSE);
+    nft_ctx_output_set_flags(context_, before | NFT_CTX_OUTPUT_JSON | flags);
     int status = nft_run_cmd_from_buffer(context_, command.c_str());
     std::string output = nft_ctx_get_output_buffer(context_);
     std::string error = nft_ctx_get_error_buffer(context_);
@@ -84,10 +98,26 @@ class KernelNft final : public Nft {
     if (status != 0)
       return fail(Error::of(Reason::kInternalError, "nftables could not be read: " + error));
     Json json = Json::parse(output, nullptr, false);
-    const Json* list = find_member(json, "nftables");
-    if (!list || !list->is_array()) return {};
-    for (const Json& item : *list) read_item(item, table, existing);
-    return {};
+    const Json* items = find_member(json, "nftables");
+    return items && items->is_array() ? *items : Json::array();
+  }
+
+  // As they are written in commands: "10.244.0.2 . 10.244.0.2", "203.0.113.9".
+  static void read_elements(const Json& item, std::vector<std::string>& elements) {
+    const Json* set = find_member(item, "set");
+    const Json* list = set ? find_member(*set, "elem") : nullptr;
+    if (!list || !list->is_array()) return;
+    for (const Json& element : *list) {
+      const Json* parts = find_member(element, "concat");
+      if (element.is_string()) {
+        elements.push_back(element.get<std::string>());
+      } else if (parts && parts->is_array()) {
+        std::string text;
+        for (const Json& part : *parts)
+          text += (text.empty() ? "" : " . ") + (part.is_string() ? part.get<std::string>() : "");
+        elements.push_back(std::move(text));
+      }
+    }
   }
 
   static void read_item(const Json& item, const std::string& table, ExistingTable& existing) {

@@ -5,9 +5,14 @@
 //   would be neater, but the kernel walks all their elements whenever one is added (1.3 ms at
 //   5,000), so only the few sticky services are in one.
 // * A packet may look up the count before a transaction becomes visible and the endpoint after it,
-// and
-//   kernels before 6.17 can miss an element that is being replaced. So n<k> has a second rule that
-//   takes the endpoint of index 0, and addresses of the service range are looked up a second time.
+//   and kernels before 6.17 can miss an element that is being replaced. So n<k> has a second rule
+//   that takes the endpoint of index 0, and addresses of the service range are looked up a second
+//   time.
+// * A packet may also get its endpoint before a transaction and reach the masquerading chain after
+//   it. Were the endpoint out of `hairpin` by then, a pod would get a connection from its own
+//   address, which it drops; and since conntrack has settled the matter, the client's further tries
+//   go the same way. So elements of `hairpin` and `outside` outlive their endpoint: they are added
+//   with it and removed by a later transaction (settle()).
 // * A full load never deletes base chains: it flushes and refills what a previous daemon left, so
 //   that there is no moment in which neither the old nor the new rules see a packet.
 // * External traffic to node ports is never masqueraded: the pods' only route leads back here,
@@ -18,6 +23,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <utility>
 
 #include "runtime/network/services/rules_text.h"
 
@@ -43,6 +49,29 @@ struct Applied {
   std::uint32_t affinity_seconds = 0;
   std::string group;
   bool sticky() const { return affinity_seconds > 0; }
+};
+
+// A set (or map) and an element of it.
+using Place = std::pair<std::string, std::string>;
+
+// Elements that are still in the kernel, although nothing needs them for packets to come.
+class Lingering {
+ public:
+  void add(Place place) { fresh_.insert(std::move(place)); }
+  // It is needed again; false when it was not there.
+  bool take(const Place& place) {
+    return fresh_.erase(place) + waiting_.erase(place) + due_.erase(place) > 0;
+  }
+  void settle() {
+    due_.merge(waiting_);
+    waiting_ = std::exchange(fresh_, {});
+  }
+  std::set<Place> take_due() { return std::exchange(due_, {}); }
+
+ private:
+  std::set<Place> fresh_;    // since the last settle()
+  std::set<Place> waiting_;  // since the one before
+  std::set<Place> due_;
 };
 
 struct Group {
@@ -120,6 +149,7 @@ struct RuleSet::Impl {
   std::map<std::string, Group> groups;
   std::unordered_map<Ipv4, int> endpoint_references;
   std::set<std::string> counts;  // n<k>, p<k> that exist
+  Lingering lingering;           // of hairpin and outside
 
   void claim(const std::string& owner, const Frontend& frontend,
              std::shared_ptr<const Backend> backend);
@@ -127,7 +157,6 @@ struct RuleSet::Impl {
   std::optional<Applied> wanted(const Frontend& frontend) const;
   // The set (or verdict map) that a frontend is an element of, and the element; both empty for
   // none.
-  using Place = std::pair<std::string, std::string>;
   Place place(const Frontend& frontend, const Applied* state) const;
   void change(const Frontend& frontend, const Applied* before, const Applied* after, Batch& batch);
   void change_slots(const Frontend& frontend, const Applied* before, const Applied* after,
@@ -187,7 +216,7 @@ void RuleSet::Impl::change_slots(const Frontend& frontend, const Applied* before
   }
 }
 
-RuleSet::Impl::Place RuleSet::Impl::place(const Frontend& frontend, const Applied* state) const {
+Place RuleSet::Impl::place(const Frontend& frontend, const Applied* state) const {
   std::string key = frontend_key(frontend);
   bool node_port = !frontend.address;
   if (!state || served_by_listener(frontend)) return {};
@@ -226,10 +255,11 @@ void RuleSet::Impl::write_references(const std::unordered_map<Ipv4, int>& deltas
     bool had = count > 0;
     count += delta;
     bool has = count > 0;
-    bool pod = config.pod_cidr.contains(ip);
-    std::string element = pod ? fmt::format("{0} . {0}", ip.text()) : ip.text();
-    if (had && !has) batch.remove(pod ? "hairpin" : "outside", element);
-    if (has && !had) batch.add(pod ? "hairpin" : "outside", element);
+    Place place = config.pod_cidr.contains(ip)
+                      ? Place("hairpin", fmt::format("{0} . {0}", ip.text()))
+                      : Place("outside", ip.text());
+    if (had && !has) lingering.add(std::move(place));
+    if (has && !had && !lingering.take(place)) batch.add(place.first, place.second);
     if (!has) endpoint_references.erase(ip);
   }
 }
@@ -292,7 +322,6 @@ Transaction RuleSet::Impl::apply(std::set<Frontend> frontends, Batch& batch) {
   }
   write_references(references, batch);
   write_groups(std::move(touched), batch);
-  transaction.text = batch.text();
   return transaction;
 }
 
@@ -357,7 +386,14 @@ void RuleSet::readmit(Ipv4 endpoint) {
 
 Transaction RuleSet::flush() {
   Batch batch(impl_->config.table);
-  return impl_->apply(std::exchange(impl_->dirty, {}), batch);
+  Transaction transaction = impl_->apply(std::exchange(impl_->dirty, {}), batch);
+  for (const Place& place : impl_->lingering.take_due()) batch.remove(place.first, place.second);
+  transaction.text = batch.text();
+  return transaction;
+}
+
+void RuleSet::settle() {
+  impl_->lingering.settle();
 }
 
 Transaction RuleSet::full_load(const ExistingTable& existing) {
@@ -366,6 +402,11 @@ Transaction RuleSet::full_load(const ExistingTable& existing) {
   impl_->endpoint_references.clear();
   impl_->counts.clear();
   impl_->dirty.clear();
+  impl_->lingering = {};
+  if (takes_over(existing)) {
+    for (const std::string& element : existing.hairpin) impl_->lingering.add({"hairpin", element});
+    for (const std::string& element : existing.outside) impl_->lingering.add({"outside", element});
+  }
   Batch batch(impl_->config.table);
   std::set<Frontend> all;
   for (const auto& [frontend, list] : impl_->claims) all.insert(frontend);
@@ -379,7 +420,7 @@ Transaction RuleSet::full_load(const ExistingTable& existing) {
       sets.insert(affinity_set(name, endpoint));
     }
   }
-  transaction.text = take_over(impl_->config, existing, chains, sets) + transaction.text;
+  transaction.text = take_over(impl_->config, existing, chains, sets) + batch.text();
   return transaction;
 }
 

@@ -10,6 +10,7 @@
 //   sets none, npnone      frontends outside the service range that have no endpoint
 //   set hairpin       pod . pod: the endpoints that may reach themselves
 //   set outside       endpoints that are no pods
+//   (both keep an endpoint some seconds longer than any frontend has it: settle())
 //   chains n<k>, p<k>: spread over k endpoints; s_*, e_*, sets a_*: session affinity
 #include <compare>
 #include <map>
@@ -54,6 +55,7 @@ struct ExistingTable {
   bool present = false;
   std::string layout;  // the table's layout mark; another one: the table is replaced
   std::vector<std::string> chains, sets, maps;
+  std::vector<std::string> hairpin, outside;  // the elements of these sets
 };
 
 // False when a set or map of ours has become something else: then the table cannot be refilled.
@@ -78,6 +80,10 @@ class RuleSet {
   // The change from the state of the last transaction to the wanted one, and remembers the wanted
   // one as the kernel's. When the kernel refuses it, the caller must use full_load().
   Transaction flush();
+  // Says that no packet is on its way any more that was in the kernel at the previous settle(). The
+  // next transaction then masquerades no longer for endpoints that were gone by then. Elements that
+  // wait for it do no harm: nothing else has such addresses.
+  void settle();
   // Everything, in one transaction, whatever the kernel has.
   Transaction full_load(const ExistingTable& existing);
   // Text that removes the table; works when there is none.

@@ -128,6 +128,10 @@ void append_elements(std::string& out, const char* verb, const std::string& tabl
   }
 }
 
+bool keeps_elements(std::string_view set) {
+  return set.rfind("a_", 0) == 0 || set == "hairpin" || set == "outside";
+}
+
 std::string endpoint_suffix(const std::string& group, const SocketAddress& endpoint) {
   return fmt::format("{}_{:08x}_{:04x}", group, endpoint.ip.value, endpoint.port);
 }
@@ -237,11 +241,15 @@ void write_group(const RulesConfig& config, const std::string& group,
   if (after.empty()) batch.teardown(fmt::format("delete chain {}\n", sticky));
 }
 
+bool takes_over(const ExistingTable& existing) {
+  return existing.present && existing.layout == kRulesLayout;
+}
+
 std::string take_over(const RulesConfig& config, const ExistingTable& existing,
                       const std::set<std::string>& chains, const std::set<std::string>& sets) {
   const std::string& table = config.table;
   std::string text = fmt::format("add table ip {}\n", table);
-  bool keep = existing.present && existing.layout == kRulesLayout;
+  bool keep = takes_over(existing);
   if (existing.present && !keep)
     text += fmt::format("delete table ip {0}\nadd table ip {0}\n", table);
   if (keep) {
@@ -250,7 +258,7 @@ std::string take_over(const RulesConfig& config, const ExistingTable& existing,
     for (const std::string& map : existing.maps)
       text += fmt::format("flush map ip {} {}\n", table, map);
     for (const std::string& set : existing.sets)
-      if (set.rfind("a_", 0) != 0) text += fmt::format("flush set ip {} {}\n", table, set);
+      if (!keeps_elements(set)) text += fmt::format("flush set ip {} {}\n", table, set);
     for (const std::string& chain : existing.chains)
       if (!is_static_chain(chain) && !chains.count(chain))
         text += fmt::format("delete chain ip {} {}\n", table, chain);

@@ -49,9 +49,12 @@ void write_group(const RulesConfig& config, const std::string& group,
                  const std::vector<SocketAddress>& before, const std::vector<SocketAddress>& after,
                  std::uint32_t seconds, Protocol protocol, Batch& batch);
 
+// Whether a full load refills the table that is there.
+bool takes_over(const ExistingTable& existing);
+
 // The static part of the table, with whatever `existing` says is there flushed or deleted, except
-// for `chains` and `sets`, which the rest of the transaction fills (affinity sets keep their
-// elements).
+// for `chains` and `sets`, which the rest of the transaction fills (affinity sets and those of
+// masquerading keep their elements).
 std::string take_over(const RulesConfig& config, const ExistingTable& existing,
                       const std::set<std::string>& chains, const std::set<std::string>& sets);
 

@@ -21,6 +21,9 @@ namespace moth::network {
 
 namespace {
 
+// Far longer than a packet takes from one hook to the next.
+constexpr auto kInTransit = std::chrono::seconds(2);
+
 RulesConfig rules_config(const NetworkConfig& config) {
   return {nft_table(config.instance), interface_prefix(config.instance), config.pod_cidr,
           config.service_cidr, config.dns_address};
@@ -61,6 +64,7 @@ struct Kernel {
   RuleSet rules;
   std::unique_ptr<Nft> nft;
   std::set<std::string> services;
+  std::chrono::steady_clock::time_point settled;
   bool unknown = true;    // the kernel's state is not that of `rules`
   bool removing = false;  // the table is to go
 
@@ -89,6 +93,10 @@ struct Kernel {
       return Transaction();
     }
     if (!unknown) {
+      if (auto now = std::chrono::steady_clock::now(); now - settled >= kInTransit) {
+        rules.settle();
+        settled = now;
+      }
       Transaction transaction = rules.flush();
       if (transaction.empty()) return transaction;
       auto done = nft->run(transaction.text);

@@ -81,7 +81,6 @@ TEST(RuleSet, RemovingAnEndpointMovesTheLastIntoItsPlace) {
             "mod 1 map @ep_sctp\n"
             "delete element ip moth_t ep_tcp { 10.96.0.20 . 80 . 0 : 10.244.0.2 . 8080, "
             "10.96.0.20 . 80 . 2 : 10.244.0.4 . 8080 }\n"
-            "delete element ip moth_t hairpin { 10.244.0.2 . 10.244.0.2 }\n"
             "delete element ip moth_t n3 { 10.96.0.20 . tcp . 80 }\n"
             "add element ip moth_t ep_tcp { 10.96.0.20 . 80 . 0 : 10.244.0.4 . 8080 }\n"
             "add element ip moth_t n2 { 10.96.0.20 . tcp . 80 }\n");
@@ -94,7 +93,6 @@ TEST(RuleSet, ReplacingAnEndpointKeepsTheCount) {
   rules.set(web({pod(3), pod(9)}));
   EXPECT_EQ(rules.flush().text,
             "delete element ip moth_t ep_tcp { 10.96.0.20 . 80 . 0 : 10.244.0.2 . 8080 }\n"
-            "delete element ip moth_t hairpin { 10.244.0.2 . 10.244.0.2 }\n"
             "add element ip moth_t ep_tcp { 10.96.0.20 . 80 . 0 : 10.244.0.9 . 8080 }\n"
             "add element ip moth_t hairpin { 10.244.0.9 . 10.244.0.9 }\n");
 }
@@ -205,6 +203,66 @@ TEST(RuleSet, EndpointsBeyondTheMachineAreMasqueradedInsteadOfHairpinned) {
   EXPECT_FALSE(has(text, "element ip moth_t hairpin"));
 }
 
+// A packet that was translated before a transaction is masqueraded after it.
+TEST(RuleSet, MasqueradingOutlivesAnEndpoint) {
+  const std::string add = "add element ip moth_t hairpin { 10.244.0.2 . 10.244.0.2 }\n";
+  const std::string remove = "delete element ip moth_t hairpin { 10.244.0.2 . 10.244.0.2 }\n";
+  RuleSet rules(kConfig);
+  rules.set(web({pod(2), {Ipv4::of(203, 0, 113, 9), 443}}));
+  rules.full_load({});
+  rules.set(web({}));
+  EXPECT_FALSE(has(rules.flush().text, "hairpin"));
+  rules.settle();
+  EXPECT_TRUE(rules.flush().empty()) << "it went just now";
+  rules.settle();
+  EXPECT_EQ(rules.flush().text, remove + "delete element ip moth_t outside { 203.0.113.9 }\n");
+  rules.settle();
+  EXPECT_TRUE(rules.flush().empty()) << "once is enough";
+
+  rules.set(web({pod(2)}));
+  EXPECT_TRUE(has(rules.flush().text, add));
+  // Whoever comes back while it lingers finds it there, and it is not removed under its feet.
+  for (int settled = 0; settled < 3; ++settled) {
+    rules.set(web({}));
+    rules.flush();
+    for (int i = 0; i < settled; ++i) rules.settle();
+    rules.set(web({pod(2)}));
+    EXPECT_FALSE(has(rules.flush().text, "hairpin")) << settled;
+    rules.settle();
+    rules.settle();
+    EXPECT_TRUE(rules.flush().empty()) << settled;
+  }
+}
+
+TEST(RuleSet, MasqueradingOutlivesAFullLoad) {
+  ExistingTable existing{true,
+                         kRulesLayout,
+                         {"nat_pre", "layout_1"},
+                         {"hairpin", "outside", "n1"},
+                         {},
+                         {"10.244.0.2 . 10.244.0.2", "10.244.0.3 . 10.244.0.3"},
+                         {"203.0.113.9"}};
+  RuleSet rules(kConfig);
+  rules.set(web({pod(3)}));
+  std::string text = rules.full_load(existing).text;
+  EXPECT_TRUE(has(text, "flush set ip moth_t n1\n"));
+  for (const char* name : {"hairpin", "outside"}) {
+    EXPECT_FALSE(has(text, std::string("flush set ip moth_t ") + name));
+    EXPECT_FALSE(has(text, std::string("element ip moth_t ") + name));
+  }
+  rules.settle();
+  rules.settle();
+  EXPECT_EQ(rules.flush().text,
+            "delete element ip moth_t hairpin { 10.244.0.2 . 10.244.0.2 }\n"
+            "delete element ip moth_t outside { 203.0.113.9 }\n");
+  // Nothing can be kept of a table that is replaced.
+  existing.layout = "layout_0";
+  EXPECT_TRUE(has(rules.full_load(existing).text, "hairpin { 10.244.0.3 . 10.244.0.3 }"));
+  rules.settle();
+  rules.settle();
+  EXPECT_TRUE(rules.flush().empty());
+}
+
 TEST(RuleSet, TakeOverKeepsBaseChainsAndAffinity) {
   RuleSet rules(kConfig);
   rules.set(web({pod(2)}));
@@ -212,7 +270,9 @@ TEST(RuleSet, TakeOverKeepsBaseChainsAndAffinity) {
                          kRulesLayout,
                          {"nat_pre", "n1", "n7", "s_old", "layout_1"},
                          {"n1", "n7", "none", "a_old"},
-                         {"ep_tcp"}};
+                         {"ep_tcp"},
+                         {},
+                         {}};
   std::string text = rules.full_load(existing).text;
   EXPECT_FALSE(has(text, "delete table"));
   EXPECT_FALSE(has(text, "delete chain ip moth_t nat_pre"));

@@ -358,6 +358,46 @@ TEST(ServiceProxy, NoRequestFailsDuringChangesAndRestarts) {
   });
 }
 
+// A connection of a pod to itself, translated by one state of the table, is masqueraded by the
+// next: else it would be lost, and all further tries of the client with it.
+TEST(ServiceProxy, APodThatCallsItselfLosesNothingWhenItGoes) {
+  in_lab([] {
+    Cluster cluster;
+    auto served_by = [](int number) {
+      ServiceSpec service = web({number}, 0);
+      service.ports.resize(1);  // without UDP, a change takes a millisecond
+      return service;
+    };
+    cluster.start({served_by(0)});
+    std::atomic<bool> stop{false};
+    std::string bad;
+    std::set<std::string> seen;
+    std::thread client([&] {
+      (void)run_in_netns(cluster.netns[0], [&]() -> Result<> {
+        while (!stop && bad.empty()) {
+          std::string reply = Client("", Protocol::kTcp, {kVip, 80}, 900).ask();
+          if (reply.rfind("pod", 0) != 0) bad = reply;
+          seen.insert(reply.substr(0, 4));
+        }
+        return {};
+      });
+    });
+    for (int round = 1; round <= 2000; ++round) {
+      if (round % 401 == 0) {
+        cluster.stop_daemon();
+        cluster.start_daemon();
+        cluster.start({served_by(round / 401 % 2)});
+      } else {
+        cluster.set(served_by(round % 2));
+      }
+    }
+    stop = true;
+    client.join();
+    EXPECT_EQ(bad, "");
+    EXPECT_EQ(seen, (std::set<std::string>{"pod0", "pod1"}));
+  });
+}
+
 TEST(ServiceProxy, ATableThatWasTamperedWithIsRepaired) {
   in_lab([] {
     Cluster cluster;
