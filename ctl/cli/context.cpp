@@ -120,6 +120,12 @@ void Context::report(const Failure& failure) {
   write_err(failure_message(failure));
 }
 
+Outcome<> Context::carry_on(const Failure& failure) {
+  if (failure.origin == Failure::Origin::kNetwork) return fail(failure);
+  report(failure);
+  return {};
+}
+
 tl::unexpected<Failure> Context::usage_error(std::string_view message) const {
   return refuse(fmt::format("{}\nSee '{} -h' for help and examples", message, path_));
 }

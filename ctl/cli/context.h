@@ -49,6 +49,9 @@ class Context {
 
   // Prints a failure that does not end the command and remembers it for the exit code.
   void report(const Failure& failure);
+  // Of a failure with one of several things: reports it, so that the others get their turn. Gives
+  // it back when the network is to blame, for which the others would fail as well.
+  Outcome<> carry_on(const Failure& failure);
   // 0, or 1 after a report().
   int exit_code() const { return reported_ ? 1 : 0; }
   std::string failure_message(const Failure& failure) const;

@@ -169,9 +169,7 @@ Outcome<int> run_apply(Context& context, const Arguments& arguments) {
     if (!selector->matches_json(labels ? *labels : Json())) continue;
     auto info = bind_manifest(context, std::move(manifest));
     auto done = info ? apply_one(job, *info) : Outcome<>(fail(info.error()));
-    if (done) continue;
-    if (done.error().origin == Failure::Origin::kNetwork) return fail(done.error());
-    context.report(done.error());
+    if (!done) MOTH_TRY(context.carry_on(done.error()));
   }
   // What could not be applied must not be taken for what nobody wants any more.
   if (context.exit_code() == 0) MOTH_TRY(prune(job));

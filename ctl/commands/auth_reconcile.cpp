@@ -107,9 +107,7 @@ Outcome<int> run_reconcile(Context& context, const Arguments& arguments) {
     // Other kinds in the files are somebody else's.
     if (info.resource->group != "rbac.authorization.k8s.io") continue;
     auto done = reconcile(job, info);
-    if (done) continue;
-    if (done.error().origin == Failure::Origin::kNetwork) return fail(done.error());
-    context.report(done.error());
+    if (!done) MOTH_TRY(context.carry_on(done.error()));
   }
   return context.exit_code();
 }

@@ -79,9 +79,7 @@ Outcome<int> run_autoscale(Context& context, const Arguments& arguments) {
              {"status", {{"currentMetrics", nullptr}, {"desiredReplicas", 0}}}};
     auto created =
         create_object(context, arguments, std::move(hpa), "kubectl-autoscale", "autoscaled");
-    if (created) continue;
-    if (created.error().origin == Failure::Origin::kNetwork) return fail(created.error());
-    context.report(created.error());
+    if (!created) MOTH_TRY(context.carry_on(created.error()));
   }
   return context.exit_code();
 }

@@ -67,8 +67,7 @@ Outcome<int> run_verdict(Context& context, const Arguments& arguments, const Ver
       printer.print(*decided, verdict.done);
       continue;
     }
-    if (decided.error().origin == Failure::Origin::kNetwork) return fail(decided.error());
-    context.report(decided.error());
+    MOTH_TRY(context.carry_on(decided.error()));
   }
   return context.exit_code();
 }

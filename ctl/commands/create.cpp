@@ -45,9 +45,7 @@ Outcome<Json> create_object(Context& context, const Arguments& arguments, Json o
         fmt::format("no matches for kind \"{}\" in version \"{}\"", kind, gvk.api_version()));
   QueryList query;
   if (dry_run == DryRun::kServer) query.emplace_back("dryRun", "All");
-  query.emplace_back("fieldManager", arguments.given("field-manager")
-                                         ? arguments.text("field-manager")
-                                         : std::string(manager));
+  query.emplace_back("fieldManager", manager_of(arguments, manager));
   query.emplace_back("fieldValidation", field_validation(arguments));
   MOTH_ASSIGN(Json created, api->create(*resource, ns, object, std::move(query)));
   printer.print(created, done);
@@ -88,9 +86,7 @@ Outcome<> create_written(const Arguments& arguments, Api& api, ObjectInfo info, 
   }
   QueryList query;
   if (dry_run == DryRun::kServer) query.emplace_back("dryRun", "All");
-  query.emplace_back("fieldManager", arguments.given("field-manager")
-                                         ? arguments.text("field-manager")
-                                         : "kubectl-create");
+  query.emplace_back("fieldManager", manager_of(arguments, "kubectl-create"));
   query.emplace_back("fieldValidation", field_validation(arguments));
   auto created = api.create(*info.resource, info.ns, info.object, query);
   if (!created) {
@@ -138,9 +134,7 @@ Outcome<int> run_create(Context& context, const Arguments& arguments) {
   MOTH_ASSIGN(Api * api, context.api());
   for (ObjectInfo& info : objects) {
     auto created = create_written(arguments, *api, std::move(info), dry_run, printer);
-    if (created) continue;
-    if (created.error().origin == Failure::Origin::kNetwork) return fail(created.error());
-    context.report(created.error());
+    if (!created) MOTH_TRY(context.carry_on(created.error()));
   }
   if (objects.empty() && context.exit_code() == 0) return refuse("no objects passed to create");
   return context.exit_code();

@@ -110,9 +110,7 @@ Outcome<int> run_edit(Context& context, const Arguments& arguments) {
       MOTH_ASSIGN(info.object, api->get(*info.resource, info.ns, info.name, edit.subresource));
     }
     auto edited = edit_one(context, info, edit, printer);
-    if (edited) continue;
-    if (edited.error().origin == Failure::Origin::kNetwork) return fail(edited.error());
-    context.report(edited.error());
+    if (!edited) MOTH_TRY(context.carry_on(edited.error()));
   }
   return context.exit_code();
 }

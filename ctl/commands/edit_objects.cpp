@@ -69,8 +69,7 @@ Outcome<int> change_objects(Context& context, const Arguments& arguments,
     auto result = edit.local ? Outcome<std::optional<Json>>(std::move(changed))
                              : send_changes(context, info, changed, edit);
     if (!result) {
-      if (result.error().origin == Failure::Origin::kNetwork) return fail(result.error());
-      context.report(result.error());
+      MOTH_TRY(context.carry_on(result.error()));
       continue;
     }
     if (*result)

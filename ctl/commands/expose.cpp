@@ -125,9 +125,7 @@ Outcome<int> run_expose(Context& context, const Arguments& arguments) {
     auto created = service ? create_object(context, arguments, *std::move(service),
                                            "kubectl-expose", "exposed")
                            : service;
-    if (created) continue;
-    if (created.error().origin == Failure::Origin::kNetwork) return fail(created.error());
-    context.report(created.error());
+    if (!created) MOTH_TRY(context.carry_on(created.error()));
   }
   return context.exit_code();
 }

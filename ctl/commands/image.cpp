@@ -111,8 +111,7 @@ Outcome<int> run_rm(Context& context, const Arguments& arguments) {
       print_removed(context, *removed);
       continue;
     }
-    if (removed.error().origin == Failure::Origin::kNetwork) return fail(removed.error());
-    context.report(removed.error());
+    MOTH_TRY(context.carry_on(removed.error()));
   }
   return context.exit_code();
 }

@@ -170,9 +170,7 @@ Outcome<int> run_map(Context& context, const Arguments& arguments, const MapWord
       continue;
     }
     auto changed = change_map(job, info);
-    if (changed) continue;
-    if (changed.error().origin == Failure::Origin::kNetwork) return fail(changed.error());
-    context.report(changed.error());
+    if (!changed) MOTH_TRY(context.carry_on(changed.error()));
   }
   return context.exit_code();
 }

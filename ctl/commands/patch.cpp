@@ -90,8 +90,7 @@ Outcome<int> run_patch(Context& context, const Arguments& arguments) {
     auto changed = api->patch(*info.resource, info.ns, info.name, type, body, query,
                               arguments.text("subresource"));
     if (!changed) {
-      if (changed.error().origin == Failure::Origin::kNetwork) return fail(changed.error());
-      context.report(changed.error());
+      MOTH_TRY(context.carry_on(changed.error()));
       continue;
     }
     bool same = *changed == info.object;

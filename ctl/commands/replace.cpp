@@ -90,9 +90,7 @@ Outcome<int> run_replace(Context& context, const Arguments& arguments) {
   job.query.emplace_back("fieldValidation", field_validation(arguments));
   for (const ObjectInfo& info : objects) {
     auto replaced = replace_one(job, info);
-    if (replaced) continue;
-    if (replaced.error().origin == Failure::Origin::kNetwork) return fail(replaced.error());
-    context.report(replaced.error());
+    if (!replaced) MOTH_TRY(context.carry_on(replaced.error()));
   }
   return context.exit_code();
 }

@@ -51,9 +51,7 @@ Outcome<int> run_status(Context& context, const Arguments& arguments) {
   if (objects.empty() && context.exit_code() == 0) return refuse("no resources found");
   for (const ObjectInfo& info : objects) {
     auto followed = follow_status(context, *api, info, arguments);
-    if (followed) continue;
-    if (followed.error().origin == Failure::Origin::kNetwork) return fail(followed.error());
-    context.report(followed.error());
+    if (!followed) MOTH_TRY(context.carry_on(followed.error()));
   }
   return context.exit_code();
 }
@@ -156,9 +154,7 @@ Outcome<int> run_undo(Context& context, const Arguments& arguments) {
   MOTH_ASSIGN(Api * api, context.api());
   for (const ObjectInfo& info : objects) {
     auto undone = undo(context, *api, info, arguments, printer, dry_run);
-    if (undone) continue;
-    if (undone.error().origin == Failure::Origin::kNetwork) return fail(undone.error());
-    context.report(undone.error());
+    if (!undone) MOTH_TRY(context.carry_on(undone.error()));
   }
   return context.exit_code();
 }

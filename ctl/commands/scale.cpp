@@ -81,8 +81,7 @@ Outcome<int> run_scale(Context& context, const Arguments& arguments) {
     if (dry_run != DryRun::kClient) {
       auto scaled = scale_one(*api, info, arguments, query);
       if (!scaled) {
-        if (scaled.error().origin == Failure::Origin::kNetwork) return fail(scaled.error());
-        context.report(scaled.error());
+        MOTH_TRY(context.carry_on(scaled.error()));
         continue;
       }
     }

@@ -176,8 +176,7 @@ Outcome<int> run_wait(Context& context, const Arguments& arguments) {
     }
     auto met = wait_for_one(*api, info, condition, deadline, timeout.count() == 0);
     if (!met) {
-      if (met.error().origin == Failure::Origin::kNetwork) return fail(met.error());
-      context.report(met.error());
+      MOTH_TRY(context.carry_on(met.error()));
       continue;
     }
     if (info.object.empty()) {

@@ -218,8 +218,7 @@ Outcome<std::vector<ObjectInfo>> written_objects(Context& context, const Argumen
       found.push_back(*std::move(info));
       continue;
     }
-    if (info.error().origin == Failure::Origin::kNetwork) return fail(info.error());
-    context.report(info.error());
+    MOTH_TRY(context.carry_on(info.error()));
   }
   return found;
 }
