@@ -1,7 +1,6 @@
 #include "daemon/application.h"
 
 #include <fmt/format.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <atomic>
@@ -10,10 +9,12 @@
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 
 #include "api/base/await_on.h"
+#include "api/base/build_info.h"
 #include "api/base/log.h"
 #include "api/base/metrics.h"
 #include "api/base/notifier.h"
@@ -32,6 +33,7 @@
 #include "daemon/bootstrap.h"
 #include "daemon/control_plane.h"
 #include "daemon/controllers/customresourcedefinition/customresourcedefinition_controller.h"
+#include "daemon/directories.h"
 #include "daemon/housekeeping.h"
 #include "daemon/local_client.h"
 #include "daemon/node_stack.h"
@@ -57,22 +59,6 @@ Result<server::Authenticator> make_authenticator(const Config& config) {
   if (!text) return fail(text.error().with_context("--token-auth-file"));
   MOTH_ASSIGN(auto tokens, server::parse_token_file(*text));
   return server::Authenticator(std::move(tokens));
-}
-
-// The directory itself is for its owner alone: below it lie root file systems with setuid programs,
-// logs and keys.
-Result<> make_data_dir(const std::string& path) {
-  std::string partial;
-  std::istringstream parts(path);
-  for (std::string part; std::getline(parts, part, '/');) {
-    if (part.empty()) continue;
-    partial += "/" + part;
-    bool last = partial.size() == path.size() || partial + "/" == path;
-    if (::mkdir(partial.c_str(), last ? 0700 : 0755) != 0 && errno != EEXIST) {
-      return fail(Error::from_errno(errno, "--data-dir: create " + partial));
-    }
-  }
-  return {};
 }
 
 // History for watchers, per resource: some thousand changes of pods.
@@ -102,6 +88,7 @@ struct Application::Impl {
   // Why the store is not well, "" when it is.
   std::string store_failure() const { return store->failure() ? store->failure()->message : ""; }
   Task<Result<pki::Pki>> make_pki();
+  Task<Result<server::PieceReader>> backup();
 
   Config config;
   RealClock clock;
@@ -112,6 +99,8 @@ struct Application::Impl {
   HostPort address;
   std::atomic<bool> ready{false};
   int exit_code = 0;
+
+  int backups = 0;
 
   std::unique_ptr<resources::Registry> registry;
   std::unique_ptr<store::Store> store;
@@ -175,6 +164,9 @@ Task<void> Application::Impl::main() {
   }
   ready = false;
   co_await stop();
+  // What a start made that came to nothing. Whatever runs, of this start or of one before, has
+  // files there, and its folders stay.
+  if (!started) remove_empty_directories(config.effective_run_dir());
 }
 
 Task<Result<>> Application::Impl::start() {
@@ -268,6 +260,7 @@ Task<Result<>> Application::Impl::start_api() {
   MOTH_CO_ASSIGN(server::Authenticator authenticator, make_authenticator(config));
   server::ApiServerOptions options;
   options.version = kKubernetesVersion;
+  options.build = this_build();
   options.authenticator = std::move(authenticator);
   options.authorizer = security->authorizer();
   options.tokens = security->tokens();
@@ -278,6 +271,7 @@ Task<Result<>> Application::Impl::start_api() {
   options.readiness.push_back(
       {"start", [this] { return ready ? std::string() : std::string("still starting"); }});
   options.metrics = [this] { return metrics.expose(); };
+  options.backup = [this] { return backup(); };
   api = std::make_unique<server::ApiServer>(executors, *pipeline, node ? node->api() : nullptr,
                                             std::move(options));
 
@@ -349,8 +343,30 @@ Task<Result<pki::Pki>> Application::Impl::make_pki() {
                              [&] { return pki::ensure_pki(wanted, clock.wall()); });
 }
 
+// The copy lies in the data directory without a name until the last of its reader is gone.
+Task<Result<server::PieceReader>> Application::Impl::backup() {
+  const std::string path = fmt::format("{}/backup-{}.db", config.data_dir, ++backups);
+  std::error_code ignored;
+  std::filesystem::remove(path, ignored);  // of a daemon that was killed meanwhile
+  MOTH_CO_TRY(co_await store->backup(path));
+  auto file = std::make_shared<std::ifstream>(path, std::ios::binary);
+  bool opened = file->is_open();
+  int code = errno;
+  std::filesystem::remove(path, ignored);
+  if (!opened) co_return fail(Error::from_errno(code, "open " + path));
+  co_return [file]() -> Result<std::string> {
+    constexpr std::size_t kPiece = 256 * 1024;
+    std::string piece(kPiece, '\0');
+    file->read(piece.data(), static_cast<std::streamsize>(piece.size()));
+    if (file->bad()) return fail(Error::of(Reason::kInternalError, "the copy cannot be read"));
+    piece.resize(static_cast<std::size_t>(file->gcount()));
+    return piece;
+  };
+}
+
 Task<void> Application::Impl::stop() {
   if (http) co_await await_on(executors.io(), http->stop());
+  if (api) co_await api->stop();
   if (control_plane) co_await control_plane->stop();
   if (node) co_await node->detach();
   scope.cancel();

@@ -12,11 +12,6 @@
 namespace moth::server {
 namespace {
 
-Error not_allowed() {
-  return Error::of(Reason::kMethodNotAllowed,
-                   "the server does not allow this method on the requested resource");
-}
-
 bool has_verb(unsigned verbs, const std::string& verb) {
   std::vector<std::string> names = resources::verb_names(verbs);
   return std::find(names.begin(), names.end(), verb) != names.end();
@@ -38,6 +33,9 @@ ApiServer::~ApiServer() = default;
 Task<void> ApiServer::handle(http::Exchange& exchange) {
   return impl_->handle(exchange);
 }
+Task<void> ApiServer::stop() {
+  return impl_->stop();
+}
 
 ApiServer::Impl::Impl(Executors& executors, Pipeline& pipeline, client::NodeApi* node,
                       ApiServerOptions options)
@@ -47,11 +45,26 @@ ApiServer::Impl::Impl(Executors& executors, Pipeline& pipeline, client::NodeApi*
       options_(std::move(options)),
       snapshots_(pipeline.clock(), options_.max_list_snapshots),
       openapi_(pipeline.registry(), options_.version),
-      openapi_v2_(executors, pipeline.registry(), options_.version) {}
+      openapi_v2_(executors, pipeline.registry(), options_.version),
+      image_jobs_(executors.control()) {}
+
+Error ApiServer::Impl::not_allowed() {
+  return Error::of(Reason::kMethodNotAllowed,
+                   "the server does not allow this method on the requested resource");
+}
+
+Task<void> ApiServer::Impl::stop() {
+  image_jobs_.cancel();
+  co_await image_jobs_.join();
+}
 
 Task<void> ApiServer::Impl::handle(http::Exchange& exchange) {
   Call call{exchange, parse_request_info(exchange.request()), {}, nullptr, {}, {}};
   const http::Request& request = exchange.request();
+  if (auto taken = take_websocket_token(exchange.request()); !taken) {
+    co_await exchange.send_error(taken.error());
+    co_return;
+  }
   auto user = co_await identify(request);
   if (!user) {
     co_await exchange.send_error(user.error());
@@ -183,7 +196,7 @@ Task<Result<>> ApiServer::Impl::dispatch_other(Call& call) {
   const auto& segments = call.request().segments;
   std::string first = segments.empty() ? "" : segments[0];
   bool read = call.request().method == "GET" || call.request().method == "HEAD";
-  if (first == "moth") co_return co_await images(call);
+  if (first == "moth") co_return co_await own(call);
   if (read) {
     if (first == "livez" || first == "healthz") co_return co_await health(call, options_.liveness);
     if (first == "readyz") co_return co_await health(call, options_.readiness);

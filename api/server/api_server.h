@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "api/base/build_info.h"
 #include "api/base/executors.h"
 #include "api/client/node_api.h"
 #include "api/http/server.h"
@@ -21,8 +22,12 @@ struct HealthCheck {
   std::function<std::string()> check;
 };
 
+// The next piece of a copy, empty at its end. Blocking.
+using PieceReader = std::function<Result<std::string>()>;
+
 struct ApiServerOptions {
   std::string version;  // what /version answers as gitVersion, e.g. v1.36.0+moth.0.1.0
+  BuildInfo build;      // what /version answers besides
   Authenticator authenticator{{}};
   // Shared with whoever publishes the policy to it. Never null.
   std::shared_ptr<Authorizer> authorizer = std::make_shared<Authorizer>();
@@ -32,6 +37,8 @@ struct ApiServerOptions {
   std::vector<HealthCheck> liveness, readiness;
   // Prometheus text for /metrics; called on control.
   std::function<std::string()> metrics;
+  // Makes a consistent copy of the store, for GET /moth/v1/backup; called on control. Unset: 404.
+  std::function<Task<Result<PieceReader>>()> backup;
   std::size_t max_list_snapshots = 64;  // paged lists kept for their next pages
 };
 
@@ -46,6 +53,9 @@ class ApiServer {
   ~ApiServer();
   // Answers one request. io.
   Task<void> handle(http::Exchange& exchange);
+  // Once no request comes any more: ends the work that outlived its request and waits for it.
+  // Control.
+  Task<void> stop();
 
  private:
   class Impl;

@@ -8,6 +8,7 @@
 
 #include "api/base/json.h"
 #include "api/base/notifier.h"
+#include "api/base/task_scope.h"
 #include "api/http/client.h"
 #include "api/server/api_server.h"
 #include "api/server/list_snapshots.h"
@@ -38,8 +39,10 @@ class ApiServer::Impl {
   Impl(Executors& executors, Pipeline& pipeline, client::NodeApi* node, ApiServerOptions options);
 
   Task<void> handle(http::Exchange& exchange);
+  Task<void> stop();
 
  private:
+  static Error not_allowed();
   Task<Result<UserInfo>> identify(const http::Request& request);
   Task<Result<>> dispatch(Call& call);
   Task<Result<>> dispatch_resource(Call& call);
@@ -85,9 +88,13 @@ class ApiServer::Impl {
   Task<Result<>> openapi_v2(Call& call);  // openapi_v2_handler.cpp
   Task<Result<>> health(Call& call, const std::vector<HealthCheck>& checks);
   Task<Result<>> metrics_api(Call& call);
+  // own_handlers.cpp
+  Task<Result<>> own(Call& call);
+  Task<Result<>> backup(Call& call);
   Task<Result<>> images(Call& call);
   struct ImageJob;
   Task<Result<>> stream_image_work(http::StreamWriter& out, std::string action, Json request);
+  Task<void> do_image_work(std::shared_ptr<ImageJob> job, std::string action, Json request);
 
   Task<void> send_document(Call& call, std::string type, std::string body);
   Task<void> send_json(Call& call, int status, std::string body);
@@ -106,6 +113,7 @@ class ApiServer::Impl {
   OpenApiV2 openapi_v2_;
   std::optional<http::Client> proxy_client_;  // made at the first use
   std::uint64_t proxied_ = 0;                 // control: endpoints take turns
+  TaskScope image_jobs_;                      // control: they go on when their client goes
 };
 
 }  // namespace moth::server

@@ -1,14 +1,11 @@
-// Everything that is no stored resource: discovery, version, OpenAPI, health, metrics, images.
+// What is no stored resource: discovery, version, OpenAPI, health, metrics.
 #include <fmt/format.h>
-
-#include <boost/asio/co_spawn.hpp>
 
 #include "api/base/await_on.h"
 #include "api/machinery/quantity.h"
 #include "api/machinery/time.h"
 #include "api/schema/openapi_v3.h"
 #include "api/server/api_server_impl.h"
-#include "api/server/body.h"
 #include "api/server/discovery.h"
 
 namespace moth::server {
@@ -16,12 +13,6 @@ namespace {
 
 constexpr const char* kDiscoveryType =
     "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
-
-Json version_info(const std::string& git_version) {
-  return {{"major", "1"},       {"minor", "36"},           {"gitVersion", git_version},
-          {"gitCommit", ""},    {"gitTreeState", "clean"}, {"buildDate", "1970-01-01T00:00:00Z"},
-          {"goVersion", "n/a"}, {"compiler", "clang"},     {"platform", "linux/amd64"}};
-}
 
 Json usage_json(std::int64_t nano_cores, std::int64_t memory_bytes) {
   return {{"cpu", fmt::format("{}n", nano_cores)},
@@ -64,7 +55,7 @@ Task<Result<>> ApiServer::Impl::discovery(Call& call) {
   const auto& segments = call.request().segments;
   const resources::Registry& registry = pipeline_.registry();
   if (segments[0] == "version") {
-    co_await send_json(call, 200, version_info(options_.version).dump());
+    co_await send_json(call, 200, version_document(options_.version, options_.build).dump());
     co_return Result<>{};
   }
   bool core = segments[0] == "api";
@@ -165,8 +156,7 @@ Task<Result<>> ApiServer::Impl::metrics_api(Call& call) {
         Error::unavailable("the server is currently unable to handle the request: no node agent"));
   const RequestInfo& info = call.info;
   if (info.gvr.version != "v1beta1" || (info.verb != "get" && info.verb != "list")) {
-    co_return fail(Error::of(Reason::kMethodNotAllowed,
-                             "the server does not allow this method on the requested resource"));
+    co_return fail(not_allowed());
   }
   MOTH_CO_ASSIGN(LabelSelector labels,
                  LabelSelector::parse(call.request().query.get("labelSelector")));
@@ -203,94 +193,6 @@ Task<Result<>> ApiServer::Impl::metrics_api(Call& call) {
   }
   const char* kind = info.gvr.resource == "pods" ? "PodMetricsList" : "NodeMetricsList";
   co_await send_json(call, 200, metrics_list(kind, std::move(items)).dump());
-  co_return Result<>{};
-}
-
-// /moth/v1/images: what Kubernetes has no API for. Long work streams lines: {"progress": text}...,
-// then {"result": {...}} or {"error": Status}.
-Task<Result<>> ApiServer::Impl::images(Call& call) {
-  const auto& segments = call.request().segments;
-  if (!node_)
-    co_return fail(
-        Error::unavailable("this server runs without a node agent: there are no images here"));
-  if (segments.size() < 3 || segments[1] != "v1" || segments[2] != "images") {
-    co_await call.exchange.send(http::Response::text(404, "404 page not found\n"));
-    co_return Result<>{};
-  }
-  const std::string& method = call.request().method;
-  std::string action = segments.size() > 3 ? segments[3] : "";
-  auto answer = [&](Result<Json> result) -> Task<Result<>> {
-    if (!result) co_return fail(result.error());
-    co_await send_json(call, 200, result->dump());
-    co_return Result<>{};
-  };
-  if (method == "GET" && action.empty())
-    co_return co_await answer(co_await await_on(control(), node_->image_list()));
-  if (method == "POST" && action == "prune")
-    co_return co_await answer(co_await await_on(control(), node_->image_prune()));
-  if (method == "DELETE" && action.empty()) {
-    std::string reference(call.request().query.get("reference"));
-    if (reference.empty())
-      co_return fail(Error::bad_request("reference: Required value: name the image to remove"));
-    co_return co_await answer(co_await await_on(control(), node_->image_remove(reference)));
-  }
-  if (method != "POST" || (action != "load" && action != "pull" && action != "build")) {
-    co_return fail(Error::of(Reason::kMethodNotAllowed,
-                             "the server does not allow this method on the requested resource"));
-  }
-  MOTH_CO_ASSIGN(DecodedBody body, decode_body(call.request()));
-  if (!body.value.is_object())
-    co_return fail(Error::bad_request("the request needs a JSON object as its body"));
-  auto started = co_await call.exchange.start_stream(200, {{"Content-Type", "application/json"}});
-  if (!started) co_return fail(started.error());
-  co_return co_await stream_image_work(*started, action, std::move(body.value));
-}
-
-// Progress lines of a running image job on their way from control to io.
-struct ApiServer::Impl::ImageJob {
-  explicit ImageJob(asio::any_io_executor io) : changed(std::move(io)) {}
-  Notifier changed;                 // io
-  std::vector<std::string> lines;   // io
-  std::optional<Result<Json>> end;  // io
-};
-
-Task<Result<>> ApiServer::Impl::stream_image_work(http::StreamWriter& out, std::string action,
-                                                  Json request) {
-  constexpr std::size_t kMaxWaitingLines = 10'000;
-  auto job = std::make_shared<ImageJob>(executors_.io());
-  auto sink = [job, io = executors_.io()](std::string line) {
-    asio::post(io, [job, line = std::move(line)]() mutable {
-      if (job->lines.size() < kMaxWaitingLines) job->lines.push_back(std::move(line));
-      job->changed.notify();
-    });
-  };
-  Task<Result<Json>> work = action == "load" ? node_->image_load(string_or(request, "path"), sink)
-                            : action == "pull"
-                                ? node_->image_pull(string_or(request, "reference"), sink)
-                                : node_->image_build(std::move(request), sink);
-  asio::co_spawn(control(), std::move(work),
-                 [job, io = executors_.io()](std::exception_ptr thrown, Result<Json> result) {
-                   if (thrown) result = fail(Error::internal("the image job ended unexpectedly"));
-                   asio::post(io, [job, result = std::move(result)]() mutable {
-                     job->end = std::move(result);
-                     job->changed.notify();
-                   });
-                 });
-  for (;;) {
-    std::vector<std::string> lines = std::exchange(job->lines, {});
-    for (std::string& line : lines) {
-      auto sent = co_await out.write(std::string_view(
-          Json{{"progress", line}}.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n"));
-      if (!sent) co_return Result<>{};
-    }
-    if (job->end && job->lines.empty()) break;
-    if (job->lines.empty()) co_await job->changed.wait();
-  }
-  Json last =
-      *job->end ? Json{{"result", **job->end}} : Json{{"error", job->end->error().to_status()}};
-  std::string text = last.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
-  (void)co_await out.write(std::string_view(text));
-  (void)co_await out.finish();
   co_return Result<>{};
 }
 

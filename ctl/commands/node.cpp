@@ -1,13 +1,17 @@
 // cordon, uncordon, drain; also as `moth node ...`, where the name may be left out when there is
-// only one node.
+// only one node. `moth node backup` copies what the node's daemon stores.
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <map>
 
 #include "api/base/clock.h"
 #include "api/machinery/time.h"
 #include "ctl/commands/all.h"
 #include "ctl/commands/edit_objects.h"
+#include "ctl/commands/image_job.h"
 #include "ctl/objects/pods.h"
 
 namespace moth::ctl {
@@ -245,11 +249,47 @@ Outcome<int> run_drain(Context& context, const Arguments& arguments) {
   MOTH_ASSIGN(Api * api, context.api());
   for (const ObjectInfo& node : nodes) {
     auto drained = drain_node(context, *api, node, arguments, dry_run);
-    if (drained) continue;
-    if (drained.error().origin == Failure::Origin::kNetwork) return fail(drained.error());
-    context.report(drained.error());
+    if (!drained) MOTH_TRY(context.carry_on(drained.error()));
   }
   return context.exit_code();
+}
+
+// The whole of a piece, over partial writes.
+bool write_all(int file, std::string_view text) {
+  while (!text.empty()) {
+    ssize_t count = ::write(file, text.data(), text.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return false;
+    text.remove_prefix(static_cast<std::size_t>(count));
+  }
+  return true;
+}
+
+Outcome<int> run_backup(Context& context, const Arguments& arguments) {
+  if (arguments.words.size() != 1) return refuse("name the file to write: moth node backup FILE");
+  const std::string& path = arguments.words[0];
+  MOTH_ASSIGN(Api * api, context.api());
+  // The copy holds Secrets. Nothing is overwritten: it might be the only good one.
+  int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (file < 0) return fail(Failure(Error::from_errno(errno, "create " + path)));
+  RestRequest request;
+  request.path = "/moth/v1/backup";
+  std::uint64_t bytes = 0;
+  int problem = 0;
+  auto end = api->pieces(std::move(request), [&](std::string_view piece) {
+    bytes += piece.size();
+    if (!write_all(file, piece)) problem = errno;
+    return problem == 0;
+  });
+  if (end && problem == 0 && ::fsync(file) != 0) problem = errno;
+  ::close(file);
+  if (end && problem == 0) {
+    context.print("{} written ({})\n", path, size_text(static_cast<double>(bytes)));
+    return 0;
+  }
+  ::unlink(path.c_str());
+  if (!end) return fail(end.error());
+  return fail(Failure(Error::from_errno(problem, "write " + path)));
 }
 
 std::vector<FlagSpec> node_flags() {
@@ -304,10 +344,21 @@ Command drain_command() {
 }
 
 Command node_command() {
-  Command command{.name = "node",
-                  .group = "Node",
-                  .summary = "Take this machine's node out of use and back",
-                  .children = {cordon_command(), drain_command(), uncordon_command()}};
+  Command command{
+      .name = "node",
+      .group = "Node",
+      .summary = "Take this machine's node out of use and back, save what it stores",
+      .children = {{.name = "backup",
+                    .summary = "Write a copy of everything that mothd stores to a file",
+                    .usage = "FILE",
+                    .examples = "moth node backup moth.db\n"
+                                "# to go back: stop mothd, remove DATA_DIR/state.db*, put the "
+                                "copy there as state.db",
+                    .words = Words::kFiles,
+                    .run = run_backup},
+                   cordon_command(),
+                   drain_command(),
+                   uncordon_command()}};
   return command;
 }
 

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "api/base/build_info.h"
 #include "api/base/version.h"
 #include "api/machinery/yaml.h"
 #include "ctl/commands/all.h"
@@ -9,19 +10,11 @@
 namespace moth::ctl {
 namespace {
 
-Json client_version() {
-  return {{"major", "1"},
-          {"minor", "36"},
-          {"gitVersion", std::string("v") + std::string(kVersion)},
-          {"compiler", "clang"},
-          {"platform", "linux/amd64"}};
-}
-
 Outcome<int> run_version(Context& context, const Arguments& arguments) {
   const std::string& form = arguments.text("output");
   if (!form.empty() && form != "json" && form != "yaml")
     return refuse("--output must be 'yaml' or 'json'");
-  Json all{{"clientVersion", client_version()}};
+  Json all{{"clientVersion", version_document(fmt::format("v{}", kVersion), this_build())}};
   std::optional<Failure> failure;
   if (!arguments.flag("client")) {
     RestRequest request;

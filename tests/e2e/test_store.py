@@ -8,7 +8,8 @@ import time
 import unittest
 
 from harness.api import Api, ApiError
-from harness.case import FULL, ClusterCase
+from harness.case import BIN, FULL, ClusterCase, need_moth
+from harness.daemon import Daemon
 
 WRITERS = 16
 ROUNDS = 12 if FULL else 5
@@ -176,6 +177,59 @@ class Restarts(ClusterCase):
                 if name.endswith((".key", "-key.pem", ".db")):
                     path = os.path.join(folder, name)
                     self.assertEqual(os.stat(path).st_mode & 0o077, 0, path)
+
+
+class DataDirectory(unittest.TestCase):
+    """A directory that was there before the daemon."""
+
+    def setUp(self):
+        self.daemon = Daemon(BIN, with_node=False)
+        self.addCleanup(self.daemon.destroy)
+        os.mkdir(self.daemon.data_dir)
+        os.chmod(self.daemon.data_dir, 0o755)
+
+    def mode(self) -> int:
+        return os.stat(self.daemon.data_dir).st_mode & 0o7777
+
+    def test_an_empty_one_is_closed_to_others(self):
+        self.daemon.start()
+        self.assertEqual(self.mode(), 0o700)
+        # One that was opened meanwhile, too: it holds the daemon's own files alone.
+        self.daemon.terminate()
+        os.chmod(self.daemon.data_dir, 0o750)
+        self.daemon.start()
+        self.assertEqual(self.mode(), 0o700)
+
+    def test_one_with_others_files_is_left_with_a_warning(self):
+        os.mkdir(self.daemon.data_dir + "/holiday-pictures")
+        self.daemon.start()
+        self.assertEqual(self.mode(), 0o755)
+        self.assertIn("others may enter the data directory", self.daemon.log_tail())
+
+
+@need_moth
+class Backup(unittest.TestCase):
+    def test_a_copy_of_the_running_store_is_a_store(self):
+        daemon = Daemon(BIN, with_node=False)
+        self.addCleanup(daemon.destroy)
+        daemon.start()
+        made = daemon.api.create("configmaps", "default", {"metadata": {"name": "kept"}, "data": {"a": "x" * 700_000}})
+        copy = daemon.folder + "/copy.db"
+        self.assertIn(f"{copy} written (", daemon.moth("node", "backup", copy).stdout)
+        self.assertEqual(os.stat(copy).st_mode & 0o777, 0o600)
+        self.assertEqual([name for name in os.listdir(daemon.data_dir) if name.startswith("backup")], [])
+        again = daemon.moth("node", "backup", copy, check=False)
+        self.assertNotEqual(again.returncode, 0)
+        self.assertIn("File exists", again.stderr)
+        # Back to it: what was written since is gone, what was there before is there.
+        daemon.api.delete("configmaps", "default", "kept")
+        daemon.terminate()
+        for name in os.listdir(daemon.data_dir):
+            if name.startswith("state.db"):
+                os.unlink(os.path.join(daemon.data_dir, name))
+        os.rename(copy, os.path.join(daemon.data_dir, "state.db"))
+        daemon.start()
+        self.assertEqual(daemon.api.get("configmaps", "default", "kept")["metadata"]["uid"], made["metadata"]["uid"])
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@
 #include <deque>
 
 #include "api/base/notifier.h"
+#include "api/server/auth/jwt.h"
 #include "api/server/streams/addresses.h"
 #include "tests/unit/api/server/server_lab.h"
 
@@ -98,6 +99,14 @@ class FakeNode final : public client::NodeApi {
   }
   Task<Result<Json>> image_pull(std::string reference, client::ProgressSink sink) override {
     sink("layer 1");
+    if (reference == "endless") {
+      struct Note {
+        std::atomic<bool>& ended;
+        ~Note() { ended = true; }
+      } note{pull_ended};
+      Notifier never(co_await asio::this_coro::executor);
+      for (;;) co_await never.wait();
+    }
     sink("layer 2");
     co_return Json{{"reference", reference}};
   }
@@ -105,6 +114,7 @@ class FakeNode final : public client::NodeApi {
   Task<Result<Json>> image_prune() override { co_return Json{{"removed", 0}}; }
   Task<Result<Json>> image_build(Json, client::ProgressSink) override { co_return Json::object(); }
 
+  std::atomic<bool> pull_ended = false;
   std::optional<asio::any_io_executor> io;
   client::LogOptions asked;
   std::vector<std::string> command;
@@ -144,6 +154,11 @@ class NodeTest : public ServerTest {
   void write(http::WebSocket& socket, char channel, std::string_view text) {
     std::string data = channel + std::string(text);
     EXPECT_TRUE(lab_.on_io(socket.write_binary(data)));
+  }
+
+  Task<int> stop_server() {
+    co_await await_on(lab_.executors.control(), lab_.api->stop());
+    co_return 0;
   }
 
   FakeNode node_;
@@ -326,6 +341,24 @@ TEST_F(NodeTest, ExecThatCannotBe) {
   EXPECT_FALSE(unknown);
 }
 
+// As browsers do it, who cannot set headers.
+TEST_F(NodeTest, TheTokenMayBeASubprotocol) {
+  const std::string bearer = "base64url.bearer.authorization.k8s.io.";
+  auto open = [this](std::vector<std::string> protocols) {
+    http::ClientRequest request;
+    request.url = lab_.base + at(kPods, "p") + "/exec?command=ls&stdout=1";
+    return lab_.on_io(lab_.http_client->websocket(std::move(request), std::move(protocols)));
+  };
+  auto socket = open({bearer + jwt::encode_base64url("admin-token"), "v4.channel.k8s.io"});
+  ASSERT_TRUE(socket) << socket.error().message;
+  EXPECT_EQ(socket->subprotocol(), "v4.channel.k8s.io");
+  socket->abort();
+  EXPECT_FALSE(open({"v4.channel.k8s.io"})) << "nobody may not";
+  auto wrong = open({bearer + jwt::encode_base64url("no-token"), "v4.channel.k8s.io"});
+  ASSERT_FALSE(wrong);
+  EXPECT_EQ(wrong.error().reason, Reason::kUnauthorized);
+}
+
 TEST_F(NodeTest, UsageOfPodsAndTheNode) {
   std::string uid = made_.at("/metadata/uid").get<std::string>();
   client::PodUsage known{
@@ -352,6 +385,73 @@ TEST_F(NodeTest, UsageOfPodsAndTheNode) {
   EXPECT_EQ(nodes.at("/items/0/usage"), (Json{{"cpu", "1500000000n"}, {"memory", "3072Ki"}}));
   EXPECT_EQ(lab_.get("/apis/metrics.k8s.io/v1beta1/nodes/box").at("/kind"), "NodeMetrics");
   EXPECT_EQ(lab_.post("/apis/metrics.k8s.io/v1beta1/nodes", Json::object()).status, 405);
+}
+
+// Nobody's work is left behind when the daemon stops, whoever still listens to it.
+TEST_F(NodeTest, ImageJobsEndWithTheServer) {
+  auto begin = [this] {
+    http::ClientRequest request;
+    request.method = "POST";
+    request.url = lab_.base + "/moth/v1/images/pull";
+    request.headers.set("Authorization", "Bearer " + lab_.token);
+    request.headers.set("Content-Type", "application/json");
+    request.body = R"({"reference": "endless"})";
+    return lab_.on_io(lab_.http_client->open(std::move(request)));
+  };
+  auto stream = begin();
+  ASSERT_TRUE(stream);
+  auto line = lab_.on_io(stream->read_line());
+  ASSERT_TRUE(line && *line);
+  EXPECT_EQ(**line, R"({"progress":"layer 1"})");
+  EXPECT_FALSE(node_.pull_ended);
+  lab_.on_io(stop_server());
+  EXPECT_TRUE(node_.pull_ended);
+  line = lab_.on_io(stream->read_line());
+  ASSERT_TRUE(line && *line);
+  EXPECT_NE((*line)->find("\"reason\":\"ServiceUnavailable\""), std::string::npos) << **line;
+  auto late = begin();
+  ASSERT_TRUE(late);
+  line = lab_.on_io(late->read_line());
+  EXPECT_TRUE(!line || !*line) << **line;
+}
+
+TEST(Backup, IsTheAdministrators) {
+  auto pieces = std::make_shared<std::deque<std::string>>();
+  LabOptions options;
+  options.backup = [pieces]() -> Task<Result<PieceReader>> {
+    *pieces = {"one", "two", ""};
+    co_return [pieces]() -> Result<std::string> {
+      if (pieces->empty()) return fail(Error::of(Reason::kInternalError, "the disk is broken"));
+      std::string next = pieces->front();
+      pieces->pop_front();
+      return next;
+    };
+  };
+  ServerLab lab(options);
+  Answer copy = lab.get("/moth/v1/backup");
+  EXPECT_EQ(copy.status, 200);
+  EXPECT_EQ(copy.text, "onetwo");
+  EXPECT_EQ(copy.headers.get("Content-Type"), "application/vnd.sqlite3");
+  EXPECT_EQ(lab.post("/moth/v1/backup", Json::object()).status, 405);
+  lab.token = "user-token";
+  EXPECT_EQ(lab.get("/moth/v1/backup").status, 403);
+}
+
+// Half a copy must not look like a whole one.
+TEST(Backup, ThatBreaksOffIsSeen) {
+  LabOptions options;
+  options.backup = []() -> Task<Result<PieceReader>> {
+    auto given = std::make_shared<bool>(false);
+    co_return [given]() -> Result<std::string> {
+      if (std::exchange(*given, true)) return fail(Error::of(Reason::kInternalError, "broken"));
+      return "one";
+    };
+  };
+  ServerLab lab(options);
+  http::ClientRequest request;
+  request.url = lab.base + "/moth/v1/backup";
+  request.headers.set("Authorization", "Bearer " + lab.token);
+  EXPECT_FALSE(lab.on_io(lab.http_client->request(std::move(request))));
 }
 
 TEST_F(NodeTest, Images) {

@@ -320,7 +320,12 @@ TEST_F(ReadTest, Discovery) {
   Answer again =
       lab_.get("/apis/apps/v1", {{"If-None-Match", std::string(list.headers.get("ETag"))}});
   EXPECT_EQ(again.status, 304);
-  EXPECT_EQ(lab_.get("/version").at("/gitVersion"), "v1.36.0+test");
+  Answer version = lab_.get("/version");
+  EXPECT_EQ(version.at("/gitVersion"), "v1.36.0+test");
+  EXPECT_EQ(version.at("/gitCommit"), "0123abcd");
+  EXPECT_EQ(version.at("/gitTreeState"), "dirty");
+  EXPECT_EQ(version.at("/buildDate"), "2024-05-06T07:08:09Z");
+  EXPECT_EQ(version.at("/platform"), std::string(compiled_platform()));
   Answer index = lab_.get("/openapi/v3");
   EXPECT_EQ(index.status, 200);
   std::string url = index.at("/paths/apis~1apps~1v1/serverRelativeURL").get<std::string>();

@@ -12,6 +12,7 @@
 #include <thread>
 #include <vector>
 
+#include "api/base/await_on.h"
 #include "api/base/executors.h"
 #include "api/base/json.h"
 #include "api/http/client.h"
@@ -55,6 +56,7 @@ struct LabOptions {
   std::size_t max_list_snapshots = 64;
   std::size_t ring_events = 16384;
   client::NodeApi* node = nullptr;
+  std::function<Task<Result<PieceReader>>()> backup{};
   // Roles and bindings count, tokens of service accounts are issued and known, reviews answered.
   bool secured = false;
 };
@@ -216,6 +218,8 @@ class ServerLab {
         {{"admin-token", {"admin", "1", {"system:masters"}}}, {"user-token", {"jo", "2", {}}}});
     api_options.liveness.push_back({"ping", [] { return std::string(); }});
     api_options.readiness.push_back({"start", [this] { return unready; }});
+    api_options.build = {"0123abcd", "dirty", "2024-05-06T07:08:09Z"};
+    api_options.backup = wishes.backup;
     api_options.metrics = [] { return std::string("moth_up 1\n"); };
     api_options.max_list_snapshots = wishes.max_list_snapshots;
     if (wishes.secured) {
@@ -258,6 +262,7 @@ class ServerLab {
   Task<void> stop() {
     co_await http->stop(std::chrono::milliseconds(100));
     http.reset();
+    co_await await_on(executors.control(), api->stop());
     api.reset();
     co_await call_on(executors.control(), [this] {
       pipeline.reset();
