@@ -29,6 +29,25 @@ Task<Result<>> bootstrap_cluster(client::ObjectClient& client, BootstrapOptions 
     Json ns = {{"apiVersion", "v1"}, {"kind", "Namespace"}, {"metadata", {{"name", name}}}};
     MOTH_CO_TRY(co_await ensure(client, client::gvr::kNamespaces, "", std::move(ns)));
   }
+  struct Critical {
+    const char* name;
+    int value;
+    const char* description;
+  };
+  for (const Critical& critical :
+       {Critical{"system-node-critical", 2'000'001'000,
+                 "Used for system critical pods that must not be moved from their current node."},
+        Critical{"system-cluster-critical", 2'000'000'000,
+                 "Used for system critical pods that must run in the cluster, but can be moved to "
+                 "another node if necessary."}}) {
+    Json made = {{"apiVersion", "scheduling.k8s.io/v1"},
+                 {"kind", "PriorityClass"},
+                 {"metadata", {{"name", critical.name}}},
+                 {"value", critical.value},
+                 {"description", critical.description}};
+    MOTH_CO_TRY(co_await ensure(client, Gvr{"scheduling.k8s.io", "v1", "priorityclasses"}, "",
+                                std::move(made)));
+  }
   Json service = {
       {"apiVersion", "v1"},
       {"kind", "Service"},

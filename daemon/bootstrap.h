@@ -1,5 +1,6 @@
 #pragma once
-// The objects that every cluster has: system namespaces and the kubernetes Service. Control thread.
+// The objects that every cluster has: system namespaces, the two critical priority classes and the
+// kubernetes Service. Control thread.
 #include <string>
 
 #include "api/base/result.h"

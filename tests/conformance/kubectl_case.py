@@ -23,9 +23,14 @@ class KubectlCase(ClusterCase):
         super().setUp()
         self.unread = {}  # what was read of children's output and not used yet, by process id
 
-    def run_kubectl(self, *args, input=None, env=None, timeout=60, cwd=None) -> subprocess.CompletedProcess:
-        return subprocess.run([tools.kubectl(), "-n", self.ns, *args], input=input, capture_output=True, text=True,
-                              timeout=timeout, cwd=cwd, env=dict(self.daemon.environment(), **(env or {})))
+    def bare(self, *args, input=None, env=None, timeout=60, cwd=None) -> subprocess.CompletedProcess:
+        """Without the namespace of the test; however it ends."""
+        return subprocess.run([tools.kubectl(), *args], input=input, capture_output=True, text=True, timeout=timeout,
+                              cwd=cwd, env=dict(self.daemon.environment(), **(env or {})))
+
+    def run_kubectl(self, *args, **kwargs) -> subprocess.CompletedProcess:
+        """However it ends."""
+        return self.bare("-n", self.ns, *args, **kwargs)
 
     def kubectl(self, *args, **kwargs) -> str:
         """What it prints on stdout; it must succeed."""
