@@ -5,6 +5,8 @@
 #include <algorithm>
 
 #include "api/machinery/time.h"
+#include "api/resources/apiextensions_v1/rows.h"
+#include "api/resources/conditions.h"
 
 namespace moth::server {
 namespace {
@@ -75,6 +77,20 @@ std::int64_t grace_of(const Json& pod, const client::DeleteOptions& options) {
   return grace < 0 ? 1 : grace;
 }
 
+// A definition stays until its objects are gone [apiextensions: the first request to delete it].
+void hold_definition(Json& definition, WallTime now) {
+  Json& finalizers = definition["metadata"]["finalizers"];
+  if (!finalizers.is_array()) finalizers = Json::array();
+  const char* cleanup = resources::kCustomResourceCleanup;
+  if (std::find(finalizers.begin(), finalizers.end(), cleanup) == finalizers.end())
+    finalizers.push_back(cleanup);
+  resources::ConditionUpdate pending{
+      "Terminating", "True", "InstanceDeletionPending",
+      "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon",
+      std::nullopt};
+  resources::set_condition(definition["status"], pending, now);
+}
+
 void mark_terminating(Json& object, WallTime when, std::int64_t grace) {
   Json& metadata = object["metadata"];
   if (metadata.contains("generation")) metadata["generation"] = int_or(metadata, "generation") + 1;
@@ -113,6 +129,8 @@ Result<DeletionPlan> plan_deletion(const resources::ResourceDef& def, const Json
   MOTH_ASSIGN(bool policy_changed, apply_policy(draft, options.propagation_policy));
   bool terminating = !meta_text(object, "deletionTimestamp").empty();
   std::int64_t grace = def.graceful_delete ? grace_of(object, options) : 0;
+  if (!terminating && string_or(object, "kind") == "CustomResourceDefinition" && !def.custom)
+    hold_definition(draft, now);
 
   if (grace > 0 && terminating) {
     std::int64_t left = int_or(draft["metadata"], "deletionGracePeriodSeconds");

@@ -1,6 +1,9 @@
 #include "api/server/openapi.h"
 
+#include "api/base/executors.h"
 #include "api/base/json.h"
+#include "api/machinery/json_text.h"
+#include "api/machinery/managed_text.h"
 #include "api/schema/openapi_v3.h"
 #include "api/server/openapi_describe.h"
 
@@ -42,35 +45,57 @@ void OpenApi::forget_changed() {
   index_.reset();
 }
 
-std::optional<OpenApi::Document> OpenApi::document(const std::string& path) {
-  forget_changed();
-  if (auto it = documents_.find(path); it != documents_.end()) return it->second;
+namespace {
+
+using Rows = std::vector<const resources::ResourceDef*>;
+
+std::string write_document(const Rows& rows, const std::string& version) {
   std::vector<schema::ResourceInfo> infos;
-  GroupVersion wanted;
-  resources::Registry::Rows rows = registry_.all();  // keeps the custom types valid
-  std::vector<const resources::ResourceDef*> custom;
+  for (const auto* def : rows) infos.push_back(describe_for_openapi(*def));
+  schema::OpenApiOptions options;
+  options.version = version;
+  std::string text = schema::openapi_v3_document(rows[0]->group, rows[0]->version, infos, options);
+  Rows custom;
   for (const auto* def : rows) {
-    if (!def->served || schema::group_version_path(def->group, def->version) != path) continue;
-    wanted = {def->group, def->version};
-    infos.push_back(describe_for_openapi(*def));
     if (def->custom) custom.push_back(def);
   }
-  if (infos.empty()) return std::nullopt;
-  schema::OpenApiOptions options;
-  options.version = version_;
-  std::string text = schema::openapi_v3_document(wanted.group, wanted.version, infos, options);
-  if (!custom.empty()) {
-    // The types hold no validation; what is published is the schema as it was given.
-    Json document = Json::parse(text);
-    for (const auto* def : custom) {
-      document["components"]["schemas"][schema::openapi_name(def->type())] = def->custom->openapi();
-    }
-    text = document.dump(-1, ' ', false, Json::error_handler_t::replace);
+  if (custom.empty()) return text;
+  // The types hold no validation; what is published is the schema as it was given.
+  Json document = Json::parse(text);
+  for (const auto* def : custom)
+    document["components"]["schemas"][schema::openapi_name(def->type())] = def->custom->openapi();
+  return dump_json(document);
+}
+
+}  // namespace
+
+Task<std::optional<OpenApi::Document>> OpenApi::document(std::string path,
+                                                         asio::any_io_executor background) {
+  forget_changed();
+  if (auto it = documents_.find(path); it != documents_.end()) co_return it->second;
+  resources::Registry::Rows all = registry_.all();  // keeps the custom types valid
+  std::uint64_t generation = generation_;
+  Rows rows;
+  bool custom = false;
+  for (const auto* def : all) {
+    if (!def->served || schema::group_version_path(def->group, def->version) != path) continue;
+    rows.push_back(def);
+    custom = custom || def->custom;
   }
-  std::string hash = schema::openapi_hash(text);
-  Document made{std::make_shared<const std::string>(std::move(text)), hash};
-  documents_.emplace(path, made);
-  return made;
+  if (rows.empty()) co_return std::nullopt;
+  auto make = [&rows, this] {
+    std::string text = write_document(rows, version_);
+    std::string hash = schema::openapi_hash(text);
+    return Document{std::make_shared<const std::string>(std::move(text)), hash};
+  };
+  Document made;
+  if (custom) {
+    made = co_await call_on(background, make);
+  } else {
+    made = make();
+  }
+  if (generation == generation_) documents_.emplace(path, made);
+  co_return made;
 }
 
 OpenApi::Document OpenApi::index() {
@@ -83,7 +108,7 @@ OpenApi::Document OpenApi::index() {
     std::string& text =
         group_versions.try_emplace({def->group, def->version}, version_).first->second;
     text += " " + def->group + " " + def->version + " " + def->resource;
-    if (def->custom) text += def->custom->openapi().dump();
+    if (def->custom) text += raw_json_text(def->custom->openapi());
   }
   std::vector<schema::OpenApiIndexEntry> entries;
   for (const auto& [group_version, text] : group_versions)

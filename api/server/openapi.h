@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "api/base/task.h"
 #include "api/http/message.h"
 #include "api/resources/registry.h"
 
@@ -18,7 +19,8 @@ class OpenApi {
   };
   OpenApi(const resources::Registry& registry, std::string version);
   // The document of a path such as "api/v1" or "apis/apps/v1"; none when there is no such path.
-  std::optional<Document> document(const std::string& path);
+  // Custom kinds may be large, so their documents are made on `background`.
+  Task<std::optional<Document>> document(std::string path, asio::any_io_executor background);
   Document index();
 
  private:

@@ -7,6 +7,7 @@
 #include "api/base/await_on.h"
 #include "api/base/json.h"
 #include "api/base/notifier.h"
+#include "api/machinery/managed_text.h"
 #include "api/server/openapi_describe.h"
 
 namespace moth::server {
@@ -70,7 +71,10 @@ Result<std::string> build(schema::OpenApiV2Form form, const resources::Registry:
     // Metrics have no schema.
     if (!def->served || !def->type()) continue;
     resources.push_back(describe_for_openapi(*def));
-    if (def->custom) custom[schema::openapi_name(def->type())] = def->custom->openapi();
+    if (def->custom) {
+      custom[schema::openapi_name(def->type())] =
+          Json::parse(raw_json_text(def->custom->openapi()));
+    }
   }
   schema::OpenApiOptions options;
   options.version = version;
@@ -135,7 +139,7 @@ std::string OpenApiV2::hash(schema::OpenApiV2Form form) const {
   for (const resources::ResourceDef* def : state_->registry.all()) {
     if (!def->served) continue;
     text += " " + def->group + " " + def->version + " " + def->resource;
-    if (def->custom) text += def->custom->openapi().dump();
+    if (def->custom) text += raw_json_text(def->custom->openapi());
   }
   return schema::openapi_hash(text);
 }

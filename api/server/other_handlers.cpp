@@ -107,7 +107,7 @@ Task<Result<>> ApiServer::Impl::openapi(Call& call) {
       std::string path;
       for (std::size_t i = 2; i < segments.size(); ++i)
         path += (path.empty() ? "" : "/") + segments[i];
-      document = openapi_.document(path);
+      document = co_await openapi_.document(path, executors_.blocking());
       hashed = call.request().query.has("hash");
     }
   }

@@ -4,6 +4,7 @@
 
 #include "api/base/await_on.h"
 #include "api/machinery/time.h"
+#include "api/resources/warm_up.h"
 #include "api/server/api_server_impl.h"
 #include "api/server/auth/attributes.h"
 #include "api/server/body.h"
@@ -37,6 +38,14 @@ Json success_status(const resources::ResourceDef& def, const Object& object) {
           {"details", std::move(details)}};
 }
 
+// What would hold the control thread for long is done before it is entered.
+Task<void> warm_up(const Call& call, const Json& body, asio::any_io_executor background) {
+  resources::WarmUp work = resources::warm_up_of(*call.def);
+  if (work && call.info.subresource.empty()) {
+    co_await call_on(std::move(background), [work, &body] { work(body); });
+  }
+}
+
 }  // namespace
 
 Task<Result<>> ApiServer::Impl::create(Call& call) {
@@ -52,6 +61,7 @@ Task<Result<>> ApiServer::Impl::create(Call& call) {
                              fmt::format("creating the {} subresource of {} is not supported yet",
                                          call.info.subresource, call.def->qualified())));
   }
+  co_await warm_up(call, body.value, executors_.blocking());
   auto written = co_await await_on(
       control(), pipeline_.create(call.target, std::move(body.value), call.context));
   if (!written) co_return fail(written.error());
@@ -72,6 +82,7 @@ Task<Result<>> ApiServer::Impl::update(Call& call) {
   if (body.value.is_null()) co_return fail(Error::bad_request("the request has no body"));
   MOTH_CO_TRY(judge_duplicates(call, body, call.context.warnings));
   if (call.def->allow_create_on_update) note_right_to_create(call);
+  co_await warm_up(call, body.value, executors_.blocking());
   auto written = co_await await_on(
       control(), pipeline_.update(call.target, std::move(body.value), call.context));
   if (!written) co_return fail(written.error());
@@ -88,6 +99,7 @@ Task<Result<>> ApiServer::Impl::patch(Call& call) {
     co_return fail(Error::bad_request(
         fmt::format("error strict decoding YAML: {}", fmt::join(body.duplicates, ", "))));
   }
+  co_await warm_up(call, body.value, executors_.blocking());
   auto written = co_await await_on(
       control(), pipeline_.patch(call.target, type, std::move(body.value), call.context));
   if (!written) co_return fail(written.error());

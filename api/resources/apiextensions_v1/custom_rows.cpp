@@ -4,10 +4,12 @@
 
 #include <cmath>
 
+#include "api/machinery/json_text.h"
 #include "api/machinery/jsonpath.h"
+#include "api/machinery/managed_text.h"
 #include "api/machinery/time.h"
 #include "api/resources/apiextensions_v1/definition_rules.h"
-#include "api/resources/apiextensions_v1/schema.h"
+#include "api/resources/apiextensions_v1/prepared_schema.h"
 #include "api/resources/cells.h"
 #include "api/resources/edit.h"
 #include "api/resources/row_base.h"
@@ -41,8 +43,10 @@ Json published(Json schema, const Json& spec, const std::string& version) {
 
 class Kind final : public CustomKind {
  public:
-  Kind(SchemaPtr schema, std::unique_ptr<const schema::DynamicTypes> types, Json openapi)
-      : schema_(std::move(schema)), types_(std::move(types)), openapi_(std::move(openapi)) {}
+  Kind(SharedSchema schema, std::unique_ptr<const schema::DynamicTypes> types, const Json& openapi)
+      : schema_(std::move(schema)),
+        types_(std::move(types)),
+        openapi_(raw_json(dump_json(openapi))) {}
 
   schema::Type type() const override { return types_->root(); }
   schema::Type list_type() const override { return types_->list(); }
@@ -106,9 +110,9 @@ class Kind final : public CustomKind {
     return false;
   }
 
-  SchemaPtr schema_;
+  SharedSchema schema_;
   std::unique_ptr<const schema::DynamicTypes> types_;
-  Json openapi_;
+  Json openapi_;  // text: as a tree it would take six times the memory
 };
 
 using KindPtr = std::shared_ptr<const Kind>;
@@ -259,21 +263,41 @@ bool one_shape(const Json& spec) {
   return true;
 }
 
+const Json& schema_of(const Json& version) {
+  static const Json kNoSchema = {{"type", "object"},
+                                 {"x-kubernetes-preserve-unknown-fields", true}};
+  const Json* schema = find_path(version, "schema", "openAPIV3Schema");
+  return schema ? *schema : kNoSchema;
+}
+
+// Versions of one shape share the schema.
+class SchemasOfVersions {
+ public:
+  Result<SharedSchema> get(const Json& schema) {
+    for (const auto& [json, made] : made_) {
+      if (*json == schema) return made;
+    }
+    MOTH_ASSIGN(SharedSchema made, take_schema(schema));
+    made_.emplace_back(&schema, made);
+    return made;
+  }
+
+ private:
+  std::vector<std::pair<const Json*, SharedSchema>> made_;
+};
+
 Result<ResourceDef> make_row(const Json& spec, const Json& version, const std::string& stored,
-                             const CustomRowOptions& options) {
+                             SchemasOfVersions& schemas, const CustomRowOptions& options) {
   const Json& names = object_of(spec, "names");
   std::string name = string_or(version, "name");
   ResourceDef row = row_of(string_or(spec, "group"), name, string_or(names, "plural"),
                            string_or(names, "singular"), string_or(names, "kind"), "");
-  static const Json kNoSchema = {{"type", "object"},
-                                 {"x-kubernetes-preserve-unknown-fields", true}};
-  const Json* schema = find_path(version, "schema", "openAPIV3Schema");
-  if (!schema) schema = &kNoSchema;
-  MOTH_ASSIGN(SchemaPtr parsed, parse_schema(*schema, FieldPath("openAPIV3Schema")));
+  const Json& schema = schema_of(version);
+  MOTH_ASSIGN(SharedSchema parsed, schemas.get(schema));
   MOTH_ASSIGN(auto types, schema::DynamicTypes::build(row.group, name, row.kind,
-                                                      string_or(names, "listKind"), *schema));
+                                                      string_or(names, "listKind"), schema));
   auto kind = std::make_shared<const Kind>(std::move(parsed), std::move(types),
-                                           published(*schema, spec, name));
+                                           published(schema, spec, name));
   row.custom = kind;
   row.type_name = std::string(kind->type().name());
   row.served = bool_or(version, "served");
@@ -312,10 +336,11 @@ Result<std::vector<ResourceDef>> custom_rows(const Json& definition,
   std::vector<ResourceDef> rows;
   const Json& spec = object_of(definition, "spec");
   std::string stored = stored_version(definition);
+  SchemasOfVersions schemas;
   for (const Json& version : items(spec, "versions")) {
     bool is_stored = string_or(version, "name") == stored;
     if (!bool_or(version, "served") && !is_stored) continue;
-    auto row = make_row(spec, version, stored, options);
+    auto row = make_row(spec, version, stored, schemas, options);
     if (!row) return fail(row.error().with_context("version " + string_or(version, "name")));
     rows.push_back(*std::move(row));
   }

@@ -19,26 +19,15 @@ void remember_stored_version(Json& definition) {
     stored.push_back(current);
 }
 
-// Upstream adds the finalizer with the deletion; here it is there from the start, so that no
-// definition can go before its objects.
-void keep_finalizer(Json& definition) {
-  Json& finalizers = definition["metadata"]["finalizers"];
-  if (!finalizers.is_array()) finalizers = Json::array();
-  if (std::find(finalizers.begin(), finalizers.end(), kCustomResourceCleanup) == finalizers.end())
-    finalizers.push_back(kCustomResourceCleanup);
-}
-
 void prepare_create(Json& definition) {
   definition["status"] = {{"acceptedNames", {{"kind", ""}, {"plural", ""}}},
                           {"conditions", Json::array()},
                           {"storedVersions", Json::array()}};
   remember_stored_version(definition);
-  keep_finalizer(definition);
 }
 
 void prepare_update(Json& definition, const Json&) {
   remember_stored_version(definition);
-  if (!has(object_of(definition, "metadata"), "deletionTimestamp")) keep_finalizer(definition);
 }
 
 }  // namespace

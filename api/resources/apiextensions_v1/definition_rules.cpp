@@ -7,7 +7,7 @@
 #include <cctype>
 #include <set>
 
-#include "api/resources/apiextensions_v1/definition_schema.h"
+#include "api/resources/apiextensions_v1/prepared_schema.h"
 #include "api/resources/check.h"
 #include "api/resources/conditions.h"
 #include "api/resources/edit.h"
@@ -238,7 +238,7 @@ void check_version(FieldErrors& errors, const Json& version, const FieldPath& pa
   judge(
       common.same_schema, "validation",
       [&](const FieldPath& at) {
-        append(errors, check_definition_schema(*schema, at.child("openAPIV3Schema")));
+        append(errors, judge_schema(*schema, at.child("openAPIV3Schema")).errors);
       },
       path.child("schema"));
   judge(

@@ -180,12 +180,15 @@ class Checker {
       errors.push_back(
           FieldError::not_supported(path.child("type"), type, {kTypes.begin(), kTypes.end()}));
     }
-    if (std::string pattern = string_or(schema, "pattern"); !pattern.empty()) {
+    if (std::string pattern = string_or(schema, "pattern");
+        !pattern.empty() && !patterns_.contains(pattern)) {
       re2::RE2::Options options;
       options.set_log_errors(false);
       if (re2::RE2 compiled(pattern, options); !compiled.ok()) {
         invalid(path.child("pattern"), pattern,
                 fmt::format("must be a valid regular expression, but isn't: {}", compiled.error()));
+      } else {
+        patterns_.insert(std::move(pattern));
       }
     }
     for (const char* key :
@@ -399,6 +402,7 @@ class Checker {
   }
 
   bool too_deep_ = false;
+  std::set<std::string> patterns_;  // good ones
 };
 
 // --- what needs the parsed schema: defaults and rules -------------------------------------------
@@ -536,19 +540,20 @@ class DefaultsAndRules {
 
 }  // namespace
 
-FieldErrors check_definition_schema(const Json& schema, const FieldPath& path) {
+JudgedSchema check_definition_schema(const Json& schema, const FieldPath& path) {
   Checker checker;
   checker.check(schema, path, Place::kRoot, 0);
-  if (!checker.errors.empty()) return std::move(checker.errors);
+  if (!checker.errors.empty()) return {std::move(checker.errors), nullptr};
   auto parsed = parse_schema(schema, path);
   if (!parsed) {
     const auto& causes = parsed.error().causes;
     FieldPath at = causes.empty() ? path : FieldPath(causes.front().field);
-    return {FieldError::invalid(at, "", parsed.error().message)};
+    return {{FieldError::invalid(at, "", parsed.error().message)}, nullptr};
   }
   DefaultsAndRules more;
   more.walk(**parsed, schema, path, true, "");
-  return std::move(more.errors);
+  if (!more.errors.empty()) return {std::move(more.errors), nullptr};
+  return {{}, *std::move(parsed)};
 }
 
 }  // namespace moth::resources

@@ -6,7 +6,7 @@ namespace moth::resources {
 
 ResourceDef custom_resource_definitions();
 
-// The name of the finalizer that keeps a definition until its objects are gone.
+// The finalizer that keeps a definition until its objects are gone; the deletion puts it there.
 inline constexpr const char* kCustomResourceCleanup = "customresourcecleanup.apiextensions.k8s.io";
 
 }  // namespace moth::resources

@@ -34,7 +34,8 @@ std::optional<std::int64_t> whole(const Json& json, std::string_view key) {
 
 class Parser {
  public:
-  Result<SchemaPtr> parse(const Json& json, const FieldPath& path, std::size_t depth,
+  // `typed`: a part around this one has rules, which see the types of all below them.
+  Result<SchemaPtr> parse(const Json& json, const FieldPath& path, std::size_t depth, bool typed,
                           bool root = false) {
     if (depth > kMaxSchemaDepth) {
       return wrong(path, fmt::format("schemas must not be nested deeper than {}", kMaxSchemaDepth));
@@ -46,11 +47,13 @@ class Parser {
     read_shape(*schema, json);
     schema->is_resource = root || schema->embedded;
     MOTH_TRY(read_checks(*schema, json, path));
-    MOTH_TRY(read_children(*schema, json, path, depth));
+    const Json* rules = find_member(json, "x-kubernetes-validations");
+    bool has_rules = rules && rules->is_array();
+    typed = typed || has_rules;
+    MOTH_TRY(read_children(*schema, json, path, depth, typed));
     MOTH_TRY(read_combinations(*schema, json, path, depth));
-    schema->cel_type = cel_type_of(*schema);
-    if (const Json* rules = find_member(json, "x-kubernetes-validations");
-        rules && rules->is_array()) {
+    if (typed) schema->cel_type = cel_type_of(*schema);
+    if (has_rules) {
       for (const Json& rule : *rules) {
         if (auto compiled = compile_rule(rule, schema->cel_type))
           schema->rules.push_back(*std::move(compiled));
@@ -79,7 +82,7 @@ class Parser {
       schema.fallback = std::make_unique<const Json>(*fallback);
   }
 
-  static Result<> read_checks(Schema& schema, const Json& json, const FieldPath& path) {
+  Result<> read_checks(Schema& schema, const Json& json, const FieldPath& path) {
     schema.required = texts(json, "required");
     schema.minimum = number(json, "minimum");
     schema.maximum = number(json, "maximum");
@@ -100,31 +103,37 @@ class Parser {
       return wrong(path.child("pattern"),
                    fmt::format("must not be longer than {} bytes", kMaxPattern));
     }
-    re2::RE2::Options options;
-    options.set_log_errors(false);
-    options.set_max_mem(4 << 20);
-    schema.pattern = std::make_unique<const re2::RE2>(schema.pattern_text, options);
+    // Hundreds of parts of one definition have the pattern of a quantity.
+    auto& pattern = patterns_[schema.pattern_text];
+    if (!pattern) {
+      re2::RE2::Options options;
+      options.set_log_errors(false);
+      options.set_max_mem(4 << 20);
+      pattern = std::make_shared<const re2::RE2>(schema.pattern_text, options);
+    }
+    schema.pattern = pattern;
     if (schema.pattern->ok()) return {};
     return wrong(
         path.child("pattern"),
         fmt::format("must be a valid regular expression, but isn't: {}", schema.pattern->error()));
   }
 
-  Result<> read_children(Schema& schema, const Json& json, const FieldPath& path,
-                         std::size_t depth) {
+  Result<> read_children(Schema& schema, const Json& json, const FieldPath& path, std::size_t depth,
+                         bool typed) {
     if (const Json* properties = find_member(json, "properties");
         properties && properties->is_object()) {
       for (const auto& [name, property] : properties->items()) {
         MOTH_ASSIGN(schema.properties[name],
-                    parse(property, path.child("properties").key(name), depth + 1));
+                    parse(property, path.child("properties").key(name), depth + 1, typed));
       }
     }
     if (const Json* items = find_member(json, "items"); items && items->is_object()) {
-      MOTH_ASSIGN(schema.items, parse(*items, path.child("items"), depth + 1));
+      MOTH_ASSIGN(schema.items, parse(*items, path.child("items"), depth + 1, typed));
     }
     const Json* more = find_member(json, "additionalProperties");
     if (more && more->is_object()) {
-      MOTH_ASSIGN(schema.additional, parse(*more, path.child("additionalProperties"), depth + 1));
+      MOTH_ASSIGN(schema.additional,
+                  parse(*more, path.child("additionalProperties"), depth + 1, typed));
     } else if (more && more->is_boolean()) {
       schema.any_additional = more->get<bool>();
     }
@@ -137,7 +146,8 @@ class Parser {
       const Json* member = find_member(json, key);
       if (!member || !member->is_array()) return {};
       for (std::size_t i = 0; i < member->size(); ++i) {
-        MOTH_ASSIGN(SchemaPtr part, parse((*member)[i], path.child(key).index(i), depth + 1));
+        MOTH_ASSIGN(SchemaPtr part,
+                    parse((*member)[i], path.child(key).index(i), depth + 1, false));
         out.push_back(std::move(part));
       }
       return {};
@@ -146,12 +156,13 @@ class Parser {
     MOTH_TRY(list("anyOf", schema.any_of));
     MOTH_TRY(list("oneOf", schema.one_of));
     if (const Json* negated = find_member(json, "not"); negated && negated->is_object()) {
-      MOTH_ASSIGN(schema.negated, parse(*negated, path.child("not"), depth + 1));
+      MOTH_ASSIGN(schema.negated, parse(*negated, path.child("not"), depth + 1, false));
     }
     return {};
   }
 
   std::size_t parts_ = 0;
+  std::map<std::string, std::shared_ptr<const re2::RE2>> patterns_;
 };
 
 // Where the walk of a prune is.
@@ -216,7 +227,7 @@ Schema::Schema() = default;
 Schema::~Schema() = default;
 
 Result<SchemaPtr> parse_schema(const Json& json, const FieldPath& path) {
-  return Parser().parse(json, path, 0, true);
+  return Parser().parse(json, path, 0, false, true);
 }
 
 void prune(const Schema& schema, Json& value, std::vector<std::string>* unknown,

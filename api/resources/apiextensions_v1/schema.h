@@ -53,7 +53,7 @@ struct Schema {
 
   std::vector<std::string> required;
   std::string pattern_text;
-  std::unique_ptr<const re2::RE2> pattern;
+  std::shared_ptr<const re2::RE2> pattern;  // one for all parts that have the same
   std::optional<double> minimum, maximum, multiple_of;
   bool exclusive_minimum = false, exclusive_maximum = false;
   std::optional<std::int64_t> min_length, max_length, min_items, max_items, min_properties,
@@ -62,7 +62,7 @@ struct Schema {
   std::vector<SchemaPtr> all_of, any_of, one_of;
   SchemaPtr negated;
 
-  cel::TypePtr cel_type;  // of self
+  cel::TypePtr cel_type;  // of self; only where this part or one around it has rules
   std::vector<SchemaRule> rules;
 
   // An object with apiVersion, kind and metadata: the root or an embedded resource.

@@ -3,6 +3,7 @@
 #include <map>
 #include <set>
 
+#include "api/base/executors.h"
 #include "api/base/json.h"
 #include "api/base/log.h"
 #include "api/resources/apiextensions_v1/custom_rows.h"
@@ -17,22 +18,30 @@ using resources::ResourceDef;
 
 const Gvr kDefinitions{"apiextensions.k8s.io", "v1", "customresourcedefinitions"};
 
-// Puts the rows of a definition into the registry.
-Result<> serve(resources::Registry& registry, const Object& object, const Json& definition,
-               std::uint64_t revision) {
+// Objects that were written before now may have been written under another schema. The first
+// generation is the only one that its objects have seen.
+void set_current_since(std::vector<ResourceDef>& rows, const Object& object,
+                       std::uint64_t revision) {
+  if (object.meta().generation <= 1) return;
+  for (ResourceDef& row : rows) {
+    if (row.is_storage() && row.current_since == 0) row.current_since = revision + 1;
+  }
+}
+
+resources::CustomRowOptions options_of(const Object& object) {
   resources::CustomRowOptions options;
   options.terminating = object.meta().deletion_time.has_value();
-  // The first generation is the only schema that its objects have seen.
-  if (object.meta().generation > 1) options.current_since = revision + 1;
-  MOTH_ASSIGN(auto rows, resources::custom_rows(served_definition(definition), options));
-  return registry.replace(object.name(), std::move(rows));
+  return options;
 }
 
 class DefinitionController final : public Controller {
  public:
   DefinitionController(ControllerContext context, resources::Registry& registry,
-                       RevisionSource revision)
-      : context_(context), registry_(registry), revision_(std::move(revision)) {}
+                       RevisionSource revision, asio::any_io_executor background)
+      : context_(context),
+        registry_(registry),
+        revision_(std::move(revision)),
+        background_(std::move(background)) {}
 
   std::string_view name() const override { return "customresourcedefinition"; }
   // One at a time: they compete for names.
@@ -58,6 +67,23 @@ class DefinitionController final : public Controller {
   }
 
  private:
+  using SlimPtr = std::shared_ptr<const Json>;
+  using Version = std::pair<std::string, std::uint64_t>;  // uid, resourceVersion
+  static Version version_of(const Object& object) {
+    return {object.uid(), object.meta().resource_version};
+  }
+  // slim_definition() of a version.
+  struct Known {
+    Version version;
+    SlimPtr slim;
+  };
+  // What the registry has of a definition.
+  struct Served {
+    std::int64_t generation = 0;
+    std::string names, uid;
+    bool operator==(const Served&) const = default;
+  };
+
   // The end of an object may be the last thing that a terminating definition waits for.
   void watch_objects() {
     for (const ResourceDef* row : registry_.all()) {
@@ -73,64 +99,149 @@ class DefinitionController final : public Controller {
 
   // Definitions that could not have their names may have them now.
   void wake_refused(const std::string& gone) {
+    names_.erase(gone);
     for (const ObjectPtr& other : context_.reader.list(kDefinitions)) {
-      if (other->name() == gone) continue;
-      if (!resources::condition_is_true(other->parse(), "NamesAccepted"))
-        queue_->add({"", other->name()});
+      auto known = names_.find(other->name());
+      bool accepted = known != names_.end() && known->second.version == version_of(*other) &&
+                      resources::condition_is_true(*known->second.slim, "NamesAccepted");
+      if (!accepted) queue_->add({"", other->name()});
     }
+  }
+
+  // On the executor for what takes long; right here when there is none.
+  template <class F>
+  Task<std::invoke_result_t<F&>> aside(F function) {
+    if (!background_) co_return function();
+    co_return co_await call_on(background_, std::move(function));
+  }
+
+  // What the names of all definitions but `own` are, which are to be read once a version.
+  Task<std::vector<SlimPtr>> names_of_others(std::string own) {
+    std::vector<ObjectPtr> unknown;
+    for (const ObjectPtr& other : context_.reader.list(kDefinitions)) {
+      auto known = names_.find(other->name());
+      bool fresh = known != names_.end() && known->second.version == version_of(*other);
+      if (other->name() != own && !fresh) unknown.push_back(other);
+    }
+    if (!unknown.empty()) {
+      std::vector<SlimPtr> read = co_await aside([&unknown] {
+        std::vector<SlimPtr> all;
+        for (const ObjectPtr& other : unknown)
+          all.push_back(std::make_shared<const Json>(slim_definition(other->parse())));
+        return all;
+      });
+      for (std::size_t i = 0; i < unknown.size(); ++i)
+        names_[unknown[i]->name()] = {version_of(*unknown[i]), read[i]};
+    }
+    std::vector<SlimPtr> others;
+    for (const auto& [name, known] : names_) {
+      if (name != own && context_.reader.get(kDefinitions, "", name)) others.push_back(known.slim);
+    }
+    co_return others;
+  }
+
+  // All that is to be computed about one definition: pure, and long when it is large.
+  struct Work {
+    Json slim;
+    bool changed = false;
+    Served served;
+    std::optional<std::vector<ResourceDef>> rows;  // to be put into the registry
+    std::optional<Error> error;
+  };
+  static Work work_out(const Object& object, const std::vector<SlimPtr>& others,
+                       const Served* before, WallTime now) {
+    Json definition = object.parse();
+    Work work;
+    work.slim = slim_definition(definition);
+    AcceptedNames names = accept_names(work.slim, others);
+    work.changed = set_established(work.slim, names, now);
+    if (!resources::condition_is_true(work.slim, "Established")) return work;
+    work.served = Served{object.meta().generation, names.names.dump(), object.uid()};
+    if (before && *before == work.served) return work;
+    serve_accepted_names(definition, work.slim);
+    auto rows = resources::custom_rows(definition, options_of(object));
+    if (rows) {
+      work.rows = *std::move(rows);
+    } else {
+      work.error = std::move(rows).error();
+    }
+    return work;
   }
 
   Task<Result<Requeue>> establish(ObjectPtr object) {
-    Json definition = object->parse();
-    std::vector<Json> others;
-    for (const ObjectPtr& other : context_.reader.list(kDefinitions)) {
-      if (other->name() != object->name()) others.push_back(other->parse());
-    }
-    AcceptedNames names = accept_names(definition, others);
-    bool changed = set_established(definition, names, context_.clock.wall());
-    if (resources::condition_is_true(definition, "Established")) {
+    std::vector<SlimPtr> others = co_await names_of_others(object->name());
+    std::optional<Served> before;
+    if (auto it = served_.find(object->name()); it != served_.end()) before = it->second;
+    Work work = co_await aside([&, now = context_.clock.wall()] {
+      return work_out(*object, others, before ? &*before : nullptr, now);
+    });
+    if (work.error) co_return fail(*std::move(work.error));
+    // What was changed meanwhile has put the key back.
+    ObjectPtr newest = context_.reader.get(kDefinitions, "", object->name());
+    if (!newest || version_of(*newest) != version_of(*object)) co_return Requeue{};
+    if (work.rows) {
       // Before the condition can be seen, so that who waits for it can go on at once.
-      MOTH_CO_ASSIGN(bool possible, register_rows(*object, definition));
-      if (!possible) {
-        definition = object->parse();
-        names.reason = "KindConflict";
-        names.message = "a resource or kind of this name is built in";
-        changed = set_established(definition, names, context_.clock.wall());
+      set_current_since(*work.rows, *object, revision_());
+      auto done = registry_.replace(object->name(), *std::move(work.rows));
+      if (done) {
+        served_[object->name()] = work.served;
+      } else if (done.error().reason == Reason::kAlreadyExists) {
+        MOTH_CO_ASSIGN(work, co_await refuse(object, others));
+      } else {
+        co_return fail(std::move(done).error());
       }
     }
-    if (changed) MOTH_CO_TRY(co_await write_status(*object, std::move(definition)));
+    if (work.changed) MOTH_CO_TRY(co_await write_status(*object, std::move(work.slim)));
     co_return Requeue{};
   }
 
-  // False when a built-in kind is in the way.
-  Result<bool> register_rows(const Object& object, const Json& definition) {
-    Json names = definition["status"].value("acceptedNames", Json::object());
-    Served now{object.meta().generation, object.meta().deletion_time.has_value(), names.dump(),
-               object.uid()};
-    auto before = served_.find(object.name());
-    if (before != served_.end() && before->second == now) return true;
-    auto done = serve(registry_, object, definition, revision_());
-    if (!done && done.error().reason == Reason::kAlreadyExists) return false;
-    if (!done) return fail(std::move(done).error());
-    served_[object.name()] = now;
-    return true;
+  // A built-in kind is in the way.
+  Task<Result<Work>> refuse(ObjectPtr object, std::vector<SlimPtr> others) {
+    co_return co_await aside([&, now = context_.clock.wall()]() -> Result<Work> {
+      Work work;
+      work.slim = slim_definition(object->parse());
+      AcceptedNames names = accept_names(work.slim, others);
+      names.reason = "KindConflict";
+      names.message = "a resource or kind of this name is built in";
+      work.changed = set_established(work.slim, names, now);
+      return work;
+    });
   }
 
-  Task<Result<>> write_status(const Object& object, Json definition) {
+  // From now on nothing new is made. Without a look at the schema, which changes no more.
+  Result<> serve_as_terminating(const std::string& name) {
+    std::vector<ResourceDef> rows;
+    bool creates = false;
+    for (const ResourceDef* row : registry_.all()) {
+      if (!row->custom || row->qualified() != name) continue;
+      creates = creates || (row->verbs & resources::kCreate) != 0;
+      rows.push_back(*row);
+      rows.back().verbs &= ~static_cast<unsigned>(resources::kCreate);
+    }
+    return creates ? registry_.replace(name, std::move(rows)) : Result<>{};
+  }
+
+  // `slim` has the status that is wanted.
+  Task<Result<>> write_status(const Object& object, Json slim) {
     client::WriteOptions options;
     options.subresource = "status";
-    auto written = co_await context_.client.update(kDefinitions, "", object.name(),
-                                                   std::move(definition), options);
+    // A merge patch takes away what it says is null.
+    for (const char* name : {"shortNames", "categories"})
+      slim["status"]["acceptedNames"].emplace(name, nullptr);
+    Json patch = {{"metadata",
+                   {{"uid", object.uid()},
+                    {"resourceVersion", std::to_string(object.meta().resource_version)}}},
+                  {"status", std::move(slim["status"])}};
+    auto written = co_await context_.client.patch(
+        kDefinitions, "", object.name(), client::PatchType::kMerge, std::move(patch), options);
     if (!written && written.error().reason != Reason::kNotFound) co_return fail(written.error());
     co_return Result<>{};
   }
 
   Task<Result<Requeue>> finish(ObjectPtr object) {
-    const std::string& name = object->name();
+    const std::string name = object->name();
     terminating_.insert(name);
-    Json definition = object->parse();
-    bool established = resources::condition_is_true(definition, "Established");
-    if (established) MOTH_CO_TRY(register_rows(*object, definition));
+    MOTH_CO_TRY(serve_as_terminating(name));
     auto rows = registry_.snapshot();  // keeps the row over every wait
     const ResourceDef* row = registry_.find_stored(name);
     bool ours = row && row->custom;
@@ -139,9 +250,9 @@ class DefinitionController final : public Controller {
     // The write below needs the definition as it is now.
     object = context_.reader.get(kDefinitions, "", name);
     if (!object) co_return Requeue{};
-    definition = object->parse();
-    if (set_terminating(definition, done, context_.clock.wall()))
-      MOTH_CO_TRY(co_await write_status(*object, std::move(definition)));
+    Json slim = co_await aside([&object] { return slim_definition(object->parse()); });
+    if (set_terminating(slim, done, context_.clock.wall()))
+      MOTH_CO_TRY(co_await write_status(*object, std::move(slim)));
     if (!done) co_return Requeue{};  // the last object's end brings the key back
     MOTH_CO_TRY(co_await release(*object));
     terminating_.erase(name);
@@ -175,29 +286,24 @@ class DefinitionController final : public Controller {
     co_return Result<>{};
   }
 
-  // What the registry has of a definition.
-  struct Served {
-    std::int64_t generation = 0;
-    bool terminating = false;
-    std::string names, uid;
-    bool operator==(const Served&) const = default;
-  };
-
   ControllerContext context_;
   resources::Registry& registry_;
   RevisionSource revision_;
+  asio::any_io_executor background_;
   WorkQueue* queue_ = nullptr;
   std::map<std::string, Served> served_;
+  std::map<std::string, Known> names_;
   std::set<std::string> watched_;      // qualified names
   std::set<std::string> terminating_;  // names of definitions
 };
 
 }  // namespace
 
-std::unique_ptr<Controller> make_customresourcedefinition_controller(ControllerContext context,
-                                                                     resources::Registry& registry,
-                                                                     RevisionSource revision) {
-  return std::make_unique<DefinitionController>(context, registry, std::move(revision));
+std::unique_ptr<Controller> make_customresourcedefinition_controller(
+    ControllerContext context, resources::Registry& registry, RevisionSource revision,
+    asio::any_io_executor background) {
+  return std::make_unique<DefinitionController>(context, registry, std::move(revision),
+                                                std::move(background));
 }
 
 void serve_definitions(const client::ObjectReader& reader, resources::Registry& registry,
@@ -205,7 +311,16 @@ void serve_definitions(const client::ObjectReader& reader, resources::Registry& 
   for (const ObjectPtr& object : reader.list(kDefinitions)) {
     Json definition = object->parse();
     if (!resources::condition_is_true(definition, "Established")) continue;
-    if (auto served = serve(registry, *object, definition, revision); !served) {
+    serve_accepted_names(definition, definition);
+    auto rows = resources::custom_rows(definition, options_of(*object));
+    Result<> served;
+    if (rows) {
+      set_current_since(*rows, *object, revision);
+      served = registry.replace(object->name(), *std::move(rows));
+    } else {
+      served = fail(std::move(rows).error());
+    }
+    if (!served) {
       log::error("a custom resource definition cannot be served",
                  log::field("definition", object->name()),
                  log::field("error", served.error().message));

@@ -14,10 +14,11 @@ namespace moth::controllers {
 // The store's revision now: what was written before may have been written under another schema.
 using RevisionSource = std::function<std::uint64_t()>;
 
-// `registry` outlives the controller.
-std::unique_ptr<Controller> make_customresourcedefinition_controller(ControllerContext context,
-                                                                     resources::Registry& registry,
-                                                                     RevisionSource revision);
+// `registry` outlives the controller. `background` is for what takes long: large definitions are
+// parsed and made ready there. Without one that is done right here.
+std::unique_ptr<Controller> make_customresourcedefinition_controller(
+    ControllerContext context, resources::Registry& registry, RevisionSource revision,
+    asio::any_io_executor background = {});
 
 // At start, before anything is served: the rows of every definition that was established. One that
 // cannot be served any more is logged and left out.

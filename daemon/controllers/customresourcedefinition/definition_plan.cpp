@@ -25,12 +25,13 @@ void take(std::set<std::string>& set, const std::string& name) {
   if (!name.empty()) set.insert(name);
 }
 
-Taken taken_by(const Json& definition, const std::vector<Json>& others) {
+Taken taken_by(const Json& definition, const std::vector<std::shared_ptr<const Json>>& others) {
   Taken taken;
   std::string group = string_or(definition["spec"], "group");
-  for (const Json& other : others) {
-    if (string_or(other["spec"], "group") != group) continue;
-    const Json& names = names_of(other, "status", "acceptedNames");
+  for (const auto& other : others) {
+    const Json* spec = find_member(*other, "spec");
+    if (!spec || string_or(*spec, "group") != group) continue;
+    const Json& names = names_of(*other, "status", "acceptedNames");
     take(taken.resources, string_or(names, "plural"));
     take(taken.resources, string_or(names, "singular"));
     take(taken.kinds, string_or(names, "kind"));
@@ -46,7 +47,8 @@ Taken taken_by(const Json& definition, const std::vector<Json>& others) {
 
 }  // namespace
 
-AcceptedNames accept_names(const Json& definition, const std::vector<Json>& others) {
+AcceptedNames accept_names(const Json& definition,
+                           const std::vector<std::shared_ptr<const Json>>& others) {
   const Json& wanted = names_of(definition, "spec", "names");
   AcceptedNames result;
   result.names = names_of(definition, "status", "acceptedNames");
@@ -125,11 +127,19 @@ bool set_terminating(Json& definition, bool done, WallTime now) {
   return resources::set_condition(definition["status"], update, now);
 }
 
-Json served_definition(const Json& definition) {
-  Json served = definition;
-  const Json& accepted = names_of(definition, "status", "acceptedNames");
-  if (!string_or(accepted, "plural").empty()) served["spec"]["names"] = accepted;
-  return served;
+Json slim_definition(const Json& definition) {
+  Json slim = {{"spec", Json::object()}, {"status", Json::object()}};
+  for (const char* key : {"group", "names"}) {
+    if (const Json* member = find_path(definition, "spec", key)) slim["spec"][key] = *member;
+  }
+  if (const Json* status = find_member(definition, "status"); status && status->is_object())
+    slim["status"] = *status;
+  return slim;
+}
+
+void serve_accepted_names(Json& definition, const Json& accepted) {
+  Json names = names_of(accepted, "status", "acceptedNames");
+  if (!string_or(names, "plural").empty()) definition["spec"]["names"] = std::move(names);
 }
 
 }  // namespace moth::controllers

@@ -1,5 +1,6 @@
 #pragma once
 // What the status of a CustomResourceDefinition says. Pure.
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -17,7 +18,12 @@ struct AcceptedNames {
   std::string reason, message;
   bool accepted() const { return reason == "NoConflicts"; }
 };
-AcceptedNames accept_names(const Json& definition, const std::vector<Json>& others);
+AcceptedNames accept_names(const Json& definition,
+                           const std::vector<std::shared_ptr<const Json>>& others);
+
+// The definition without what is large: group and names of its spec, and its status. All that the
+// other functions here look at.
+Json slim_definition(const Json& definition);
 
 // Brings status.acceptedNames and the conditions NamesAccepted and Established up to date. True
 // when anything changed.
@@ -25,7 +31,8 @@ bool set_established(Json& definition, const AcceptedNames& names, WallTime now)
 // The condition Terminating. True when anything changed.
 bool set_terminating(Json& definition, bool done, WallTime now);
 
-// The definition with the names that were accepted: what is served.
-Json served_definition(const Json& definition);
+// Puts the names that `accepted` (slim or not) has in its status into the definition: what is
+// served.
+void serve_accepted_names(Json& definition, const Json& accepted);
 
 }  // namespace moth::controllers

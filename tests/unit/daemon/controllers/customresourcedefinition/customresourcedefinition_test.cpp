@@ -39,7 +39,7 @@ TEST(AcceptNames, ThoseOfOthersAreNotAccepted) {
   Json other = names_only("wagons", "Wagon", Json::object());
   other["status"]["acceptedNames"] = other["spec"]["names"];
   Json definition = names_only("widgets", "Wagon", Json::object());
-  AcceptedNames names = accept_names(definition, {other});
+  AcceptedNames names = accept_names(definition, {std::make_shared<const Json>(other)});
   EXPECT_FALSE(names.accepted());
   EXPECT_EQ(names.reason, "ShortNamesConflict");
   EXPECT_EQ(names.message, "\"w\" is already in use");
@@ -48,7 +48,7 @@ TEST(AcceptNames, ThoseOfOthersAreNotAccepted) {
   EXPECT_FALSE(names.names.contains("shortNames"));
   // Another group is another world.
   other["spec"]["group"] = "elsewhere.com";
-  EXPECT_TRUE(accept_names(definition, {other}).accepted());
+  EXPECT_TRUE(accept_names(definition, {std::make_shared<const Json>(other)}).accepted());
 }
 
 TEST(SetEstablished, IsForGood) {
