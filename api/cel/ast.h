@@ -24,17 +24,30 @@ enum class Op {
   kTernary,        // children[0] ? children[1] : children[2]
   kList,           // of children
   kMap,            // children: key, value, key, value...
-  kComprehension,  // macro over children[0], of children[1] and perhaps [2]; `text` is the variable
-  kOptMap,         // children[0].optMap(text, children[1]); flat: optFlatMap
+  kComprehension,  // macro over children[0], of children[1] and perhaps [2]; `text` is the
+                   // variable, `second` the value where `text` is the index or key
+  kOptMap,  // children[0].optMap(text, children[1]); flat: optFlatMap
+  kBind,    // cel.bind(text, children[0], children[1])
 };
 
-enum class Macro { kAll, kExists, kExistsOne, kMap, kMapFiltered, kFilter };
+enum class Macro {
+  kAll,
+  kExists,
+  kExistsOne,
+  kMap,
+  kMapFiltered,
+  kFilter,
+  // Of two variables, perhaps filtered by children[1].
+  kTransformList,
+  kTransformMap,
+  kTransformMapEntry,
+};
 
 struct Node {
   Op op = Op::kLiteral;
   std::size_t position = 0;  // in the expression, in bytes
   int height = 1;
-  std::string text;
+  std::string text, second;
   Value literal;
   std::vector<std::unique_ptr<Node>> children;
   bool member = false, optional = false, flat = false;
@@ -44,7 +57,8 @@ struct Node {
   // Set by the check.
   TypePtr type;
   const Function* function = nullptr;
-  int slot = -1;  // kIdent, kComprehension, kOptMap: place of the variable
+  int slot = -1;  // kIdent, kComprehension, kOptMap, kBind: place of the variable
+  int second_slot = -1;
 };
 using NodePtr = std::unique_ptr<Node>;
 

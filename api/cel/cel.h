@@ -11,8 +11,8 @@
 //
 // What is there: all of the language but user-defined messages; the standard library, macros,
 // optional values, string functions, Kubernetes' lists, regex, url, ip, cidr, quantity and format
-// libraries, sets. What is not there (authorizer, two-variable comprehensions, bind) is refused
-// when compiled, by name; never ignored.
+// libraries, sets, versions, comprehensions of two variables, cel.bind. What is not there (the
+// authorizer) is refused when compiled, by name; never ignored.
 //
 // Everything is bounded: the length and depth of expressions, the work of an evaluation (Budget).
 // Immutable after compile; any thread.

@@ -152,6 +152,8 @@ class Checker {
         return comprehension(node);
       case Op::kOptMap:
         return opt_map(node);
+      case Op::kBind:
+        return bind(node);
     }
     return dyn();
   }
@@ -247,7 +249,6 @@ class Checker {
     // A function of a namespace (optional.of) reads like a member of a variable.
     if (node.member && node.children[0]->op == Op::kIdent && !find(node.children[0]->text)) {
       std::string whole = node.children[0]->text + "." + node.text;
-      if (whole == "cel.bind") return wrong(node, "the macro 'cel.bind' is not supported");
       if (find_function(whole)) {
         node.text = whole;
         node.member = false;
@@ -375,13 +376,14 @@ class Checker {
 
   Result<TypePtr> comprehension(Node& node) {
     MOTH_ASSIGN(TypePtr range, check(*node.children[0]));
-    TypePtr element;
+    TypePtr key = simple(Kind::kInt), element;  // what an index or key is, and what is there
     if (range->kind == Kind::kList) {
       element = range->element;
     } else if (range->kind == Kind::kMap) {
-      element = range->key;
+      key = range->key;
+      element = range->element;
     } else if (range->kind == Kind::kDyn) {
-      element = dyn();
+      key = element = dyn();
     } else {
       return wrong(*node.children[0],
                    fmt::format("expression of type '{}' cannot be range of a comprehension (must "
@@ -389,20 +391,54 @@ class Checker {
                                range->to_string()));
     }
     std::size_t outer = scope_.size();
-    node.slot = push(node.text, element);
+    // One variable is an element of a list, but a key of a map.
+    TypePtr item = range->kind == Kind::kMap ? key : element;
+    node.slot = push(node.text, node.second.empty() ? item : key);
+    if (!node.second.empty()) node.second_slot = push(node.second, element);
     std::vector<TypePtr> bodies;
     for (std::size_t i = 1; i < node.children.size(); ++i) {
       MOTH_ASSIGN(TypePtr body, check(*node.children[i]));
       bodies.push_back(std::move(body));
     }
     scope_.resize(outer);
-    if (node.macro == Macro::kMap) return list_of(bodies[0]);
-    if (bodies[0]->kind != Kind::kBool && bodies[0]->kind != Kind::kDyn) {
+    return result_of(node, item, key, bodies);
+  }
+
+  Result<TypePtr> result_of(const Node& node, const TypePtr& item, const TypePtr& key,
+                            const std::vector<TypePtr>& bodies) {
+    bool filters =
+        node.macro != Macro::kMap && (node.macro < Macro::kTransformList || bodies.size() == 2);
+    if (filters && bodies[0]->kind != Kind::kBool && bodies[0]->kind != Kind::kDyn) {
       return wrong(*node.children[1],
                    fmt::format("expected type 'bool' but found '{}'", bodies[0]->to_string()));
     }
-    if (node.macro == Macro::kMapFiltered) return list_of(bodies[1]);
-    return node.macro == Macro::kFilter ? list_of(element) : simple(Kind::kBool);
+    switch (node.macro) {
+      case Macro::kMap:
+      case Macro::kMapFiltered:
+      case Macro::kTransformList:
+        return list_of(bodies.back());
+      case Macro::kFilter:
+        return list_of(item);
+      case Macro::kTransformMap:
+        return map_of(key, bodies.back());
+      case Macro::kTransformMapEntry: {
+        const TypePtr& entry = bodies.back();
+        if (entry->kind == Kind::kMap || entry->kind == Kind::kDyn) return entry;
+        return wrong(*node.children.back(),
+                     fmt::format("expected type 'map' but found '{}'", entry->to_string()));
+      }
+      default:
+        return simple(Kind::kBool);
+    }
+  }
+
+  Result<TypePtr> bind(Node& node) {
+    MOTH_ASSIGN(TypePtr bound, check(*node.children[0]));
+    std::size_t outer = scope_.size();
+    node.slot = push(node.text, bound);
+    auto body = check(*node.children[1]);
+    scope_.resize(outer);
+    return body;
   }
 
   Result<TypePtr> opt_map(Node& node) {

@@ -105,6 +105,8 @@ Outcome Evaluator::run(const Node& node) {
       return comprehension(node);
     case Op::kOptMap:
       return opt_map(node);
+    case Op::kBind:
+      return bind(node);
   }
   return failure("unknown expression");
 }
@@ -217,34 +219,49 @@ Outcome Evaluator::map(const Node& node) {
   return Value::map(std::move(entries));
 }
 
-Outcome Evaluator::with(const Node& node, const Value& value, std::size_t body) {
+Outcome Evaluator::with(const Node& node, const Item& item, std::size_t body) {
   if (!meter_.spend(1)) return Meter::spent();
-  variables_[static_cast<std::size_t>(node.slot)] = value;
+  variables_[static_cast<std::size_t>(node.slot)] = item.key;
+  if (node.second_slot >= 0) variables_[static_cast<std::size_t>(node.second_slot)] = item.value;
   return run(*node.children[body]);
 }
 
 Outcome Evaluator::comprehension(const Node& node) {
   Outcome range = run(*node.children[0]);
   if (!range) return range;
-  std::vector<Value> items;
-  if (range->is_list()) {
-    if (!meter_.spend(range->size())) return Meter::spent();
-    for (std::size_t i = 0; i < range->size(); ++i) items.push_back(range->at(i));
-  } else if (range->is_map()) {
-    if (!meter_.spend(range->size())) return Meter::spent();
-    items = range->keys();
+  bool is_list = range->is_list(), two = node.second_slot >= 0;
+  if (!is_list && !range->is_map()) return no_such_overload();
+  if (!meter_.spend(range->size())) return Meter::spent();
+  std::vector<Item> items;
+  if (is_list) {
+    for (std::size_t i = 0; i < range->size(); ++i) {
+      Value element = range->at(i);
+      items.push_back(two ? Item{Value::Variant(static_cast<std::int64_t>(i)), element}
+                          : Item{element, Value()});
+    }
   } else {
-    return no_such_overload();
+    for (Value& key : range->keys()) {
+      std::unique_ptr<Value> element = two ? range->find(key) : nullptr;
+      items.push_back({std::move(key), element ? *element : Value()});
+    }
   }
-  bool quantifier =
-      node.macro == Macro::kAll || node.macro == Macro::kExists || node.macro == Macro::kExistsOne;
-  return quantifier ? quantified(node, items) : collected(node, items);
+  switch (node.macro) {
+    case Macro::kAll:
+    case Macro::kExists:
+    case Macro::kExistsOne:
+      return quantified(node, items);
+    case Macro::kTransformMap:
+    case Macro::kTransformMapEntry:
+      return mapped(node, items);
+    default:
+      return collected(node, items);
+  }
 }
 
-Outcome Evaluator::quantified(const Node& node, const std::vector<Value>& items) {
+Outcome Evaluator::quantified(const Node& node, const std::vector<Item>& items) {
   std::optional<Failure> trouble;
   std::size_t found = 0;
-  for (const Value& item : items) {
+  for (const Item& item : items) {
     Outcome verdict = with(node, item, 1);
     if (!verdict && (verdict.error().fatal || node.macro == Macro::kExistsOne)) return verdict;
     const bool* truth = verdict ? verdict->as<bool>() : nullptr;
@@ -261,25 +278,60 @@ Outcome Evaluator::quantified(const Node& node, const std::vector<Value>& items)
   return Value::Variant(node.macro == Macro::kAll);
 }
 
-Outcome Evaluator::collected(const Node& node, const std::vector<Value>& items) {
+// Whether the filter lets an item through; without one, all of them.
+tl::expected<bool, Failure> Evaluator::passes(const Node& node, const Item& item) {
+  if (node.children.size() < 3 && node.macro != Macro::kFilter) return true;
+  Outcome verdict = with(node, item, 1);
+  if (!verdict) return tl::unexpected<Failure>(verdict.error());
+  const bool* truth = verdict->as<bool>();
+  if (!truth) return no_such_overload();
+  return *truth;
+}
+
+Outcome Evaluator::collected(const Node& node, const std::vector<Item>& items) {
   std::vector<Value> out;
-  for (const Value& item : items) {
-    if (node.macro != Macro::kMap) {
-      Outcome verdict = with(node, item, 1);
-      if (!verdict) return verdict;
-      const bool* truth = verdict->as<bool>();
-      if (!truth) return no_such_overload();
-      if (!*truth) continue;
-    }
+  for (const Item& item : items) {
+    auto wanted = passes(node, item);
+    if (!wanted) return tl::unexpected<Failure>(wanted.error());
+    if (!*wanted) continue;
     if (node.macro == Macro::kFilter) {
-      out.push_back(item);
+      out.push_back(item.key);
       continue;
     }
-    Outcome made = with(node, item, node.macro == Macro::kMap ? 1 : 2);
+    Outcome made = with(node, item, node.children.size() - 1);
     if (!made) return made;
     out.push_back(*std::move(made));
   }
   return Value::list(std::move(out));
+}
+
+Outcome Evaluator::mapped(const Node& node, const std::vector<Item>& items) {
+  std::vector<std::pair<Value, Value>> entries;
+  auto add = [&](const Value& key, const Value& value) -> std::optional<Failure> {
+    if (!meter_.spend(entries.size() + 1)) return Meter::spent().value();
+    for (const auto& [known, ignored] : entries) {
+      if (known.equals(key))
+        return Failure{fmt::format("insert failed: key {} already exists", key_text(key)), false};
+    }
+    entries.emplace_back(key, value);
+    return std::nullopt;
+  };
+  for (const Item& item : items) {
+    auto wanted = passes(node, item);
+    if (!wanted) return tl::unexpected<Failure>(wanted.error());
+    if (!*wanted) continue;
+    Outcome made = with(node, item, node.children.size() - 1);
+    if (!made) return made;
+    if (node.macro == Macro::kTransformMap) {
+      if (auto trouble = add(item.key, *made)) return tl::unexpected<Failure>(*trouble);
+      continue;
+    }
+    if (!made->is_map()) return no_such_overload();
+    for (const Value& key : made->keys()) {
+      if (auto trouble = add(key, *made->find(key))) return tl::unexpected<Failure>(*trouble);
+    }
+  }
+  return Value::map(std::move(entries));
 }
 
 Outcome Evaluator::opt_map(const Node& node) {
@@ -288,9 +340,15 @@ Outcome Evaluator::opt_map(const Node& node) {
   const auto* optional = operand->as<Optional>();
   if (!optional) return no_such_overload();
   if (!optional->value) return Value::none();
-  Outcome made = with(node, *optional->value, 1);
+  Outcome made = with(node, {*optional->value, Value()}, 1);
   if (!made || node.flat) return made;
   return Value::some(*std::move(made));
+}
+
+Outcome Evaluator::bind(const Node& node) {
+  Outcome bound = run(*node.children[0]);
+  if (!bound) return bound;
+  return with(node, {*std::move(bound), Value()}, 1);
 }
 
 }  // namespace moth::cel

@@ -25,10 +25,17 @@ class Evaluator {
   Outcome list(const Node& node);
   Outcome map(const Node& node);
   Outcome comprehension(const Node& node);
-  Outcome quantified(const Node& node, const std::vector<Value>& items);
-  Outcome collected(const Node& node, const std::vector<Value>& items);
+  // What a comprehension goes over; `value` is for a second variable.
+  struct Item {
+    Value key, value;
+  };
+  Outcome quantified(const Node& node, const std::vector<Item>& items);
+  Outcome collected(const Node& node, const std::vector<Item>& items);
+  Outcome mapped(const Node& node, const std::vector<Item>& items);
   Outcome opt_map(const Node& node);
-  Outcome with(const Node& node, const Value& value, std::size_t body);
+  Outcome bind(const Node& node);
+  Outcome with(const Node& node, const Item& item, std::size_t body);
+  tl::expected<bool, Failure> passes(const Node& node, const Item& item);
 
   std::vector<std::optional<Value>> variables_;
   Meter& meter_;

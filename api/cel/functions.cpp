@@ -69,12 +69,12 @@ class SignatureReader {
       return map_of(key, element);
     }
     static const std::map<std::string_view, Kind> kKinds = {
-        {"dyn", Kind::kDyn},           {"null", Kind::kNull},   {"bool", Kind::kBool},
-        {"int", Kind::kInt},           {"uint", Kind::kUint},   {"double", Kind::kDouble},
-        {"string", Kind::kString},     {"bytes", Kind::kBytes}, {"time", Kind::kTimestamp},
-        {"duration", Kind::kDuration}, {"type", Kind::kType},   {"quantity", Kind::kQuantity},
-        {"url", Kind::kUrl},           {"ip", Kind::kIp},       {"cidr", Kind::kCidr},
-        {"format", Kind::kFormat}};
+        {"dyn", Kind::kDyn},           {"null", Kind::kNull},    {"bool", Kind::kBool},
+        {"int", Kind::kInt},           {"uint", Kind::kUint},    {"double", Kind::kDouble},
+        {"string", Kind::kString},     {"bytes", Kind::kBytes},  {"time", Kind::kTimestamp},
+        {"duration", Kind::kDuration}, {"type", Kind::kType},    {"quantity", Kind::kQuantity},
+        {"url", Kind::kUrl},           {"ip", Kind::kIp},        {"cidr", Kind::kCidr},
+        {"format", Kind::kFormat},     {"semver", Kind::kSemver}};
     if (auto it = kKinds.find(word); it != kKinds.end()) return simple(it->second);
     auto parameter = std::make_shared<Type>();
     parameter->kind = Kind::kParameter;

@@ -1,4 +1,4 @@
-// quantity(), url(), ip(), cidr(), format.
+// quantity(), semver(), url(), ip(), cidr(), format.
 #include <fmt/format.h>
 
 #include "api/cel/convert.h"
@@ -62,23 +62,51 @@ Outcome quantity_add(Args args, Meter&) {
 Outcome quantity_sub(Args args, Meter&) {
   return quantity_sum(args, true);
 }
+
+// --- semver ---
+
+bool normalizes(Args args) {
+  const bool* given = args.size() > 1 ? args[1].as<bool>() : nullptr;
+  return given && *given;
+}
+Outcome semver(Args args, Meter&) {
+  if (!args[0].string()) return no_such_overload();
+  auto parsed = parse_semver(*args[0].string(), normalizes(args));
+  if (!parsed) return failure("invalid semantic version: " + *args[0].string());
+  return wrap(parsed);
+}
+Outcome is_semver(Args args, Meter&) {
+  if (!args[0].string()) return no_such_overload();
+  return Value::Variant(parse_semver(*args[0].string(), normalizes(args)) != nullptr);
+}
+template <std::size_t kPart>
+Outcome semver_part(Args args, Meter&) {
+  const auto* version = as_opaque<SemverValue>(args[0], Kind::kSemver);
+  if (!version) return no_such_overload();
+  return Value::Variant(static_cast<std::int64_t>(version->parts[kPart]));
+}
+
+// --- order, of quantities and versions ---
+
 template <class Judge>
-Outcome quantity_order(Args args, Judge judge) {
+Outcome order_of(Args args, Judge judge) {
+  const auto* version = as_opaque<SemverValue>(args[0], Kind::kSemver);
+  const auto* other = as_opaque<SemverValue>(args[1], Kind::kSemver);
+  if (version && other) return Value::Variant(judge(version->compare(*other)));
   const Quantity* left = as_quantity(args[0]);
   const Quantity* right = as_quantity(args[1]);
   if (!left || !right) return no_such_overload();
-  return Value::Variant(judge(*left <=> *right));
+  auto order = *left <=> *right;
+  return Value::Variant(judge(order < 0 ? -1 : order > 0 ? 1 : 0));
 }
 Outcome is_less(Args args, Meter&) {
-  return quantity_order(args, [](auto order) { return order < 0; });
+  return order_of(args, [](int order) { return order < 0; });
 }
 Outcome is_greater(Args args, Meter&) {
-  return quantity_order(args, [](auto order) { return order > 0; });
+  return order_of(args, [](int order) { return order > 0; });
 }
 Outcome compare_to(Args args, Meter&) {
-  return quantity_order(args, [](auto order) {
-    return order < 0 ? std::int64_t{-1} : order > 0 ? std::int64_t{1} : std::int64_t{0};
-  });
+  return order_of(args, [](int order) { return std::int64_t{order}; });
 }
 
 // --- url ---
@@ -279,9 +307,14 @@ std::span<const FunctionRow> kubernetes_rows() {
       {"asApproximateFloat", "quantity.() double", as_float},
       {"add", "quantity.(quantity) quantity; quantity.(int) quantity", quantity_add},
       {"sub", "quantity.(quantity) quantity; quantity.(int) quantity", quantity_sub},
-      {"isLessThan", "quantity.(quantity) bool", is_less},
-      {"isGreaterThan", "quantity.(quantity) bool", is_greater},
-      {"compareTo", "quantity.(quantity) int", compare_to},
+      {"isLessThan", "quantity.(quantity) bool; semver.(semver) bool", is_less},
+      {"isGreaterThan", "quantity.(quantity) bool; semver.(semver) bool", is_greater},
+      {"compareTo", "quantity.(quantity) int; semver.(semver) int", compare_to},
+      {"semver", "(string) semver; (string,bool) semver", semver},
+      {"isSemver", "(string) bool; (string,bool) bool", is_semver},
+      {"major", "semver.() int", semver_part<0>},
+      {"minor", "semver.() int", semver_part<1>},
+      {"patch", "semver.() int", semver_part<2>},
       {"url", "(string) url", url},
       {"isURL", "(string) bool", is_url},
       {"getScheme", "url.() string", url_part<&UrlValue::scheme>},

@@ -3,15 +3,21 @@
 #include <optional>
 
 #include "api/cel/functions.h"
+#include "api/machinery/time_zone.h"
 
 namespace moth::cel {
 namespace {
 
 using Args = std::span<const Value>;
 
-// Minutes east of UTC of "+02:00" or "UTC"; empty for names of zones, of which there is no table.
-std::optional<std::int64_t> offset_of(std::string_view zone) {
+// Seconds east of UTC of "+02:00" or of "Europe/Berlin" at that time; empty for what is no zone.
+std::optional<std::int64_t> offset_of(std::string_view zone, std::int64_t time) {
   if (zone.empty() || zone == "UTC" || zone == "Z") return 0;
+  if (zone.find(':') == std::string_view::npos) {
+    auto named = TimeZone::load(zone);
+    if (!named) return std::nullopt;
+    return named->offset_at(WallTime(std::chrono::seconds(time)));
+  }
   int sign = 1;
   if (zone[0] == '+' || zone[0] == '-') {
     sign = zone[0] == '-' ? -1 : 1;
@@ -23,7 +29,7 @@ std::optional<std::int64_t> offset_of(std::string_view zone) {
   };
   int hours = digit(0) * 10 + digit(1), minutes = digit(3) * 10 + digit(4);
   if (hours < 0 || hours > 14 || minutes < 0 || minutes > 59) return std::nullopt;
-  return sign * (hours * 60 + minutes);
+  return sign * (hours * 60 + minutes) * 60;
 }
 
 struct Parts {
@@ -35,14 +41,14 @@ struct Parts {
 tl::expected<Parts, Failure> parts_of(Args args) {
   const auto* time = args[0].as<Timestamp>();
   if (!time) return no_such_overload();
-  std::int64_t minutes = 0;
+  std::int64_t east = 0;
   if (args.size() > 1) {
     if (!args[1].string()) return no_such_overload();
-    auto offset = offset_of(*args[1].string());
+    auto offset = offset_of(*args[1].string(), time->seconds);
     if (!offset) return failure("unknown time zone " + *args[1].string());
-    minutes = *offset;
+    east = *offset;
   }
-  std::chrono::sys_seconds at{std::chrono::seconds(time->seconds + minutes * 60)};
+  std::chrono::sys_seconds at{std::chrono::seconds(time->seconds + east)};
   auto day = std::chrono::floor<std::chrono::days>(at);
   Parts parts;
   parts.date = std::chrono::year_month_day(day);

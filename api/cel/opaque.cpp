@@ -3,7 +3,10 @@
 #include <arpa/inet.h>
 #include <re2/re2.h>
 
+#include <algorithm>
+#include <cctype>
 #include <charconv>
+#include <compare>
 
 #include "api/cel/convert.h"
 #include "api/machinery/names.h"
@@ -201,6 +204,84 @@ std::optional<std::vector<std::string>> check_format(std::string_view name, std:
     return std::vector<std::string>{"invalid datetime"};
   }
   return std::nullopt;
+}
+
+// --- versions ---
+
+namespace {
+
+bool is_number(std::string_view text) {
+  return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
+}
+
+std::vector<std::string_view> split(std::string_view text, char at) {
+  std::vector<std::string_view> parts;
+  for (std::size_t start = 0;;) {
+    std::size_t end = text.find(at, start);
+    parts.push_back(text.substr(start, end - start));
+    if (end == std::string_view::npos) return parts;
+    start = end + 1;
+  }
+}
+
+// The words behind - or +.
+bool are_identifiers(const std::vector<std::string_view>& words, bool strict_numbers) {
+  return std::all_of(words.begin(), words.end(), [&](std::string_view word) {
+    bool good = !word.empty() && std::all_of(word.begin(), word.end(), [](unsigned char c) {
+      return std::isalnum(c) || c == '-';
+    });
+    return good && !(strict_numbers && is_number(word) && word.size() > 1 && word[0] == '0');
+  });
+}
+
+int sign_of(std::strong_ordering order) {
+  return order < 0 ? -1 : order > 0 ? 1 : 0;
+}
+
+int compare_identifiers(const std::string& left, const std::string& right) {
+  bool number = is_number(left), other = is_number(right);
+  if (number != other) return number ? -1 : 1;
+  if (number && left.size() != right.size()) return left.size() < right.size() ? -1 : 1;
+  return sign_of(left <=> right);
+}
+
+}  // namespace
+
+int SemverValue::compare(const SemverValue& other) const {
+  for (std::size_t i = 0; i < 3; ++i) {
+    if (parts[i] != other.parts[i]) return parts[i] < other.parts[i] ? -1 : 1;
+  }
+  if (prerelease.empty() != other.prerelease.empty()) return prerelease.empty() ? 1 : -1;
+  for (std::size_t i = 0; i < std::min(prerelease.size(), other.prerelease.size()); ++i) {
+    if (int order = compare_identifiers(prerelease[i], other.prerelease[i])) return order;
+  }
+  return sign_of(prerelease.size() <=> other.prerelease.size());
+}
+
+std::shared_ptr<const SemverValue> parse_semver(std::string_view text, bool normalize) {
+  if (text.size() > 256) return nullptr;
+  if (normalize && text.starts_with('v')) text.remove_prefix(1);
+  auto version = std::make_shared<SemverValue>();
+  if (std::size_t plus = text.find('+'); plus != std::string_view::npos) {
+    if (!are_identifiers(split(text.substr(plus + 1), '.'), false)) return nullptr;
+    text = text.substr(0, plus);
+  }
+  if (std::size_t dash = text.find('-'); dash != std::string_view::npos) {
+    auto words = split(text.substr(dash + 1), '.');
+    if (!are_identifiers(words, true)) return nullptr;
+    version->prerelease.assign(words.begin(), words.end());
+    text = text.substr(0, dash);
+  }
+  auto numbers = split(text, '.');
+  if (numbers.size() > 3 || (numbers.size() < 3 && !normalize)) return nullptr;
+  for (std::size_t i = 0; i < numbers.size(); ++i) {
+    std::string_view digits = numbers[i];
+    if (!is_number(digits) || (digits.size() > 1 && digits[0] == '0' && !normalize)) return nullptr;
+    auto [end, error] =
+        std::from_chars(digits.data(), digits.data() + digits.size(), version->parts[i]);
+    if (error != std::errc{}) return nullptr;
+  }
+  return version;
 }
 
 }  // namespace moth::cel

@@ -37,6 +37,18 @@ struct IpValue final : Opaque {
   std::string address;  // 4 or 16 bytes
 };
 
+// A version by the rules of semver.org 2.0.
+struct SemverValue final : Opaque {
+  SemverValue() { kind = Kind::kSemver; }
+  bool equals(const Opaque& other) const override {
+    return compare(static_cast<const SemverValue&>(other)) == 0;
+  }
+  // By precedence: what is behind + does not count.
+  int compare(const SemverValue& other) const;
+  std::uint64_t parts[3] = {0, 0, 0};  // major, minor, patch
+  std::vector<std::string> prerelease;
+};
+
 struct FormatValue final : Opaque {
   explicit FormatValue(std::string the_name) : name(std::move(the_name)) { kind = Kind::kFormat; }
   bool equals(const Opaque& other) const override {
@@ -60,6 +72,8 @@ std::shared_ptr<const UrlValue> parse_url(std::string_view text);
 // IPv4 in its strict form, IPv6 without zone and not IPv4-mapped.
 std::shared_ptr<const IpValue> parse_ip(std::string_view text);
 std::shared_ptr<const IpValue> parse_cidr(std::string_view text);
+// With `normalize` also v1.2, 1 and 01.2.3, as Kubernetes' semver(text, true) takes them.
+std::shared_ptr<const SemverValue> parse_semver(std::string_view text, bool normalize);
 std::string format_ip(const IpValue& ip);  // with /bits for a network
 bool network_contains(const IpValue& network, const IpValue& other);
 

@@ -18,10 +18,22 @@ NodePtr make(Op op, std::size_t position, std::string text = "") {
   return node;
 }
 
-// Macros of cel-go that are no part of the subset; without the list they would be taken for unknown
-// functions, which says less.
-constexpr std::array<std::string_view, 4> kUnsupportedMacros = {"transformList", "transformMap",
-                                                                "transformMapEntry", "existsOne"};
+struct MacroName {
+  std::string_view name;
+  Macro macro;
+  std::size_t least, most;  // arguments
+};
+// With a variable more where `all` and its like have three arguments.
+constexpr std::array<MacroName, 9> kMacros = {
+    {{"all", Macro::kAll, 2, 3},
+     {"exists", Macro::kExists, 2, 3},
+     {"exists_one", Macro::kExistsOne, 2, 3},
+     {"existsOne", Macro::kExistsOne, 2, 3},
+     {"filter", Macro::kFilter, 2, 2},
+     {"map", Macro::kMap, 2, 3},
+     {"transformList", Macro::kTransformList, 3, 4},
+     {"transformMap", Macro::kTransformMap, 3, 4},
+     {"transformMapEntry", Macro::kTransformMapEntry, 3, 4}}};
 
 class Parser {
  public:
@@ -185,7 +197,7 @@ class Parser {
         if (peek().kind != Token::Kind::kIdent) return unexpected();
         std::string name = tokens_[at_++].text;
         if (!optional && is("(")) {
-          MOTH_ASSIGN(node, method(std::move(node), std::move(name), position));
+          MOTH_ASSIGN(node, method(std::move(node), std::move(name)));
           continue;
         }
         NodePtr select = make(Op::kSelect, position, std::move(name));
@@ -221,16 +233,15 @@ class Parser {
     return list;
   }
 
-  Result<NodePtr> method(NodePtr receiver, std::string name, std::size_t dot) {
+  Result<NodePtr> method(NodePtr receiver, std::string name) {
     std::size_t position = peek().position;
     MOTH_ASSIGN(auto given, arguments());
-    if (std::find(kUnsupportedMacros.begin(), kUnsupportedMacros.end(), name) !=
-        kUnsupportedMacros.end()) {
-      return wrong(dot, fmt::format("the macro '{}' is not supported", name));
+    for (const MacroName& macro : kMacros) {
+      if (macro.name == name)
+        return comprehension(std::move(receiver), macro, position, std::move(given));
     }
-    bool macro = name == "all" || name == "exists" || name == "exists_one" || name == "map" ||
-                 name == "filter";
-    if (macro) return comprehension(std::move(receiver), name, position, std::move(given));
+    if (name == "bind" && receiver->op == Op::kIdent && receiver->text == "cel")
+      return bind(position, std::move(given));
     if ((name == "optMap" || name == "optFlatMap") && given.size() == 2) {
       if (given[0]->op != Op::kIdent)
         return wrong(given[0]->position, name + "() variable name must be a simple identifier");
@@ -247,25 +258,35 @@ class Parser {
     return finish(std::move(node));
   }
 
-  Result<NodePtr> comprehension(NodePtr range, const std::string& name, std::size_t position,
-                                std::vector<NodePtr> given) {
-    bool filtered_map = name == "map" && given.size() == 3;
-    if (!filtered_map && given.size() == 3) {
-      return wrong(position, fmt::format("'{}' with two variables is not supported", name));
-    }
-    if (given.size() != 2 && !filtered_map)
-      return wrong(position, fmt::format("wrong number of arguments for macro '{}'", name));
+  Result<NodePtr> bind(std::size_t position, std::vector<NodePtr> given) {
+    if (given.size() != 3) return wrong(position, "wrong number of arguments for macro 'bind'");
     if (given[0]->op != Op::kIdent)
-      return wrong(given[0]->position, "argument must be a simple name");
+      return wrong(given[0]->position, "cel.bind() variable names must be simple identifiers");
+    NodePtr node = make(Op::kBind, position, given[0]->text);
+    node->children.push_back(std::move(given[1]));
+    node->children.push_back(std::move(given[2]));
+    return finish(std::move(node));
+  }
+
+  Result<NodePtr> comprehension(NodePtr range, const MacroName& macro, std::size_t position,
+                                std::vector<NodePtr> given) {
+    if (given.size() < macro.least || given.size() > macro.most) {
+      return wrong(position, fmt::format("wrong number of arguments for macro '{}'", macro.name));
+    }
+    bool filtered_map = macro.macro == Macro::kMap && given.size() == 3;
+    std::size_t variables = given.size() > 2 && !filtered_map ? 2 : 1;
+    for (std::size_t i = 0; i < variables; ++i) {
+      if (given[i]->op != Op::kIdent)
+        return wrong(given[i]->position, "argument must be a simple name");
+    }
     NodePtr node = make(Op::kComprehension, position, given[0]->text);
-    node->macro = name == "all"          ? Macro::kAll
-                  : name == "exists"     ? Macro::kExists
-                  : name == "exists_one" ? Macro::kExistsOne
-                  : name == "filter"     ? Macro::kFilter
-                  : filtered_map         ? Macro::kMapFiltered
-                                         : Macro::kMap;
+    if (variables == 2) node->second = given[1]->text;
+    if (node->second == node->text)
+      return wrong(given[1]->position, "duplicate variable name: " + node->text);
+    node->macro = filtered_map ? Macro::kMapFiltered : macro.macro;
     node->children.push_back(std::move(range));
-    for (std::size_t i = 1; i < given.size(); ++i) node->children.push_back(std::move(given[i]));
+    for (std::size_t i = variables; i < given.size(); ++i)
+      node->children.push_back(std::move(given[i]));
     return finish(std::move(node));
   }
 

@@ -204,21 +204,62 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"1 +",
              "error: ERROR: <input>:1:4: Syntax error: mismatched input '<EOF>' expecting an "
              "expression\n | 1 +\n | ...^"},
-        Case{"self.list.all(i, x, true)",
-             "error: ERROR: <input>:1:14: 'all' with two variables is not supported\n | "
-             "self.list.all(i, x, true)\n | .............^"},
-        Case{"cel.bind(x, 1, x)",
-             "error: ERROR: <input>:1:9: the macro 'cel.bind' is not supported\n | cel.bind(x, 1, "
-             "x)\n | ........^"},
+        Case{"self.list.filter(i, x, true)",
+             "error: ERROR: <input>:1:17: wrong number of arguments for macro 'filter'\n | "
+             "self.list.filter(i, x, true)\n | ................^"},
+        Case{"self.list.all(i, i, true)",
+             "error: ERROR: <input>:1:18: duplicate variable name: i\n | "
+             "self.list.all(i, i, true)\n | .................^"},
+        Case{"cel.bind(1, 1, 1)",
+             "error: ERROR: <input>:1:10: cel.bind() variable names must be simple identifiers\n | "
+             "cel.bind(1, 1, 1)\n | .........^"},
+        Case{"self.list.transformList(i, v, 1, v)",
+             "error: ERROR: <input>:1:31: expected type 'bool' but found 'int'\n | "
+             "self.list.transformList(i, v, 1, v)\n | ..............................^"},
         Case{"authorizer.group('')",
              "error: ERROR: <input>:1:17: undeclared reference to 'group' (in container '')\n | "
              "authorizer.group('')\n | ................^"},
         Case{"'abc",
              "error: ERROR: <input>:1:1: Syntax error: token recognition error at: ''abc'\n | "
-             "'abc\n | ^"},
-        Case{"self.list.transformList(i, v, v)",
-             "error: ERROR: <input>:1:10: the macro 'transformList' is not supported\n | "
-             "self.list.transformList(i, v, v)\n | .........^"}));
+             "'abc\n | ^"}));
+
+INSTANTIATE_TEST_SUITE_P(
+    TwoVariables, CelTable,
+    ::testing::Values(
+        Case{"self.list.all(i, v, v == i + 1)", "true"},
+        Case{"self.list.exists(i, v, i == 2 && v == 3)", "true"},
+        Case{"self.list.existsOne(i, v, v > 2)", "true"},
+        Case{"self.list.exists_one(i, v, v > 1)", "false"},
+        Case{"self.labels.all(k, v, size(k) >= size(v))", "true"},
+        Case{"self.list.transformList(i, v, i * v) == [0, 2, 6]", "true"},
+        Case{"self.list.transformList(i, v, i > 0, v) == [2, 3]", "true"},
+        Case{"self.labels.transformMap(k, v, v + '!') == {'app': 'x!', 'a.b/c': 'y!'}", "true"},
+        Case{"self.labels.transformMap(k, v, k == 'app', v) == {'app': 'x'}", "true"},
+        Case{"self.names.transformMapEntry(i, v, {v: i}) == {'b': 0, 'a': 1}", "true"},
+        Case{"self.names.transformMapEntry(i, v, {'k': i})",
+             "error: insert failed: key k already exists"},
+        Case{"cel.bind(n, size(self.list), n * n + n)", "12"},
+        Case{"cel.bind(n, 1, cel.bind(m, n + 1, self.list.exists(n, n == m)))", "true"}));
+
+INSTANTIATE_TEST_SUITE_P(
+    Versions, CelTable,
+    ::testing::Values(Case{"semver('1.2.3').isLessThan(semver('1.10.0'))", "true"},
+                      Case{"semver('1.0.0-rc.1').isLessThan(semver('1.0.0'))", "true"},
+                      Case{"semver('1.0.0-rc.2').compareTo(semver('1.0.0-rc.10'))", "-1"},
+                      Case{"semver('1.0.0-1').isLessThan(semver('1.0.0-a'))", "true"},
+                      Case{"semver('1.2.3+a') == semver('1.2.3+b')", "true"},
+                      Case{"semver('1.2.3').minor() + semver('1.2.3').patch()", "5"},
+                      Case{"isSemver('1.2')", "false"}, Case{"isSemver('v1.2', true)", "true"},
+                      Case{"isSemver('01.2.3')", "false"},
+                      Case{"semver('v01.2', true) == semver('1.2.0')", "true"},
+                      Case{"semver('x')", "error: invalid semantic version: x"}));
+
+INSTANTIATE_TEST_SUITE_P(
+    Zones, CelTable,
+    ::testing::Values(
+        Case{"timestamp('2024-07-01T12:00:00Z').getHours('Europe/Berlin')", "14"},
+        Case{"timestamp('2024-01-01T12:00:00Z').getHours('America/New_York')", "7"},
+        Case{"self.when.getHours('Mars/Base')", "error: unknown time zone Mars/Base"}));
 
 TEST(Cel, ResultTypeIsChecked) {
   Environment environment;
