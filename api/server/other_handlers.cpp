@@ -158,26 +158,34 @@ Task<Result<>> ApiServer::Impl::metrics_api(Call& call) {
   if (info.gvr.version != "v1beta1" || (info.verb != "get" && info.verb != "list")) {
     co_return fail(not_allowed());
   }
-  MOTH_CO_ASSIGN(LabelSelector labels,
-                 LabelSelector::parse(call.request().query.get("labelSelector")));
+  // Samples are selected by what their pods and nodes are.
+  const http::Query& query = call.request().query;
+  const auto* pods = pipeline_.registry().find("", "v1", "pods");
+  const auto* nodes = pipeline_.registry().find("", "v1", "nodes");
+  MOTH_CO_ASSIGN(Selection selection,
+                 Selection::parse(info.gvr.resource == "pods" ? *pods : *nodes,
+                                  query.get("labelSelector"), query.get("fieldSelector")));
   Json items = Json::array();
   if (info.gvr.resource == "pods") {
-    const auto* pods = pipeline_.registry().find("", "v1", "pods");
     auto usages = co_await call_on(control(), [&] {
       auto all = node_->pod_usage();
       std::erase_if(all, [&](const client::PodUsage& usage) {
         if (!info.ns.empty() && usage.ns != info.ns) return true;
         if (!info.name.empty() && usage.name != info.name) return true;
         ObjectPtr pod = pipeline_.storage().get(*pods, usage.ns, usage.name);
-        return !pod || pod->uid() != usage.uid || !labels.matches(pod->meta().labels);
+        return !pod || pod->uid() != usage.uid || !selection.matches(*pod);
       });
       return all;
     });
     for (const auto& usage : usages) items.push_back(pod_metrics(usage));
   } else if (info.gvr.resource == "nodes") {
-    auto usage = co_await call_on(control(), [&] { return node_->node_usage(); });
-    if (usage && (info.name.empty() || info.name == usage->name))
-      items.push_back(node_metrics(*usage));
+    auto usage = co_await call_on(control(), [&] {
+      auto found = node_->node_usage();
+      if (!found || (!info.name.empty() && info.name != found->name)) return decltype(found){};
+      ObjectPtr node = pipeline_.storage().get(*nodes, "", found->name);
+      return node && selection.matches(*node) ? found : decltype(found){};
+    });
+    if (usage) items.push_back(node_metrics(*usage));
   } else {
     co_await call.exchange.send(http::Response::text(404, "404 page not found\n"));
     co_return Result<>{};

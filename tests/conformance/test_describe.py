@@ -48,7 +48,13 @@ class Describe(KubectlCase):
         self.assertNotIn("something happened", self.kubectl("describe", "pod", "p", "--show-events=false"))
         self.shown("node n1", "Name: n1", "Roles: <none>", "Labels: zone=a", "Unschedulable: false", "Capacity:\ncpu: 4",
                    "Allocatable:", "Non-terminated Pods: (1 in total)", f"{self.ns} p 1 (25%) 1 (25%) 64Mi (0%) 0 (0%)",
-                   "Allocated resources:", "cpu 1 (25%) 1 (25%)")
+                   "Allocated resources:", "cpu 1 (25%) 1 (25%)", "Events: <none>")
+        # Of a node's events kubectl asks for those without a namespace, and by the node's name as the uid.
+        self.api.create("events", "default", {
+            "metadata": {"name": f"n1.{self.ns}"}, "reason": "Rebooted", "message": "it was off", "type": "Normal",
+            "involvedObject": {"kind": "Node", "name": "n1", "uid": "n1"}, "source": {"component": "tester"}, "count": 1,
+            "firstTimestamp": "2026-01-01T00:00:00Z", "lastTimestamp": "2026-01-01T00:00:00Z"})
+        self.shown("node n1", "Rebooted", "tester it was off")
 
     def test_workloads(self):
         self.create(self.deployment(replicas=2, minReadySeconds=3))

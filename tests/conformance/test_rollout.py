@@ -1,5 +1,6 @@
 """kubectl 1.35, unchanged: rollout status, history, undo, pause, resume and restart. The test stands in for the kubelet,
 so what the controllers do for a rollout happens for real."""
+import json
 import threading
 
 from harness.api import Api
@@ -123,15 +124,29 @@ class Rollout(KubectlCase):
                                    == "deployment.apps/web restarted\n"))
 
     def test_stateful_and_daemon_sets(self):
-        """Their history is kept in ControllerRevisions; here the test writes those, as a controller would."""
+        """Their history is in ControllerRevisions; two of them are written here as a controller would."""
         template, selector = self.deployment()["spec"]["template"], {"matchLabels": {"app": "web"}}
-        for kind, short, spec in (("StatefulSet", "sts", {"serviceName": "x", "replicas": 0}), ("DaemonSet", "ds", {})):
+        for kind, short, spec in (("StatefulSet", "sts", {"serviceName": "x", "replicas": 0}),
+                                  ("DaemonSet", "ds", {"selector": {"matchLabels": {"app": "web"}}})):
             self.create({"apiVersion": "apps/v1", "kind": kind, "metadata": {"name": "x"},
                          "spec": {"selector": selector, "template": template, **spec}})
             what = f"{kind.lower()}.apps/x"
-            self.assertEqual(self.kubectl("rollout", "restart", f"{short}/x"), f"{what} restarted\n")
-            self.assertTrue(self.value(f"{short}/x", ".spec.template.metadata.annotations"))
-            self.assertIn("pausing is not supported", self.fails("rollout", "pause", f"{short}/x"))
+            owner = {"apiVersion": "apps/v1", "kind": kind, "name": "x", "uid": self.value(what, ".metadata.uid"),
+                     "controller": True, "blockOwnerDeletion": True}
+            for number in (101, 102):
+                old = json.loads(json.dumps(template))
+                old["spec"]["containers"][0]["image"] = f"nginx:{number}"
+                self.create({"apiVersion": "apps/v1", "kind": "ControllerRevision", "revision": number,
+                             "metadata": {"name": f"{short}-{number}", "labels": {"app": "web"}, "ownerReferences": [owner],
+                                          "annotations": {"kubernetes.io/change-cause": f"cause {number}"}},
+                             "data": {"spec": {"template": dict(old, **{"$patch": "replace"})}}})
+            self.assertRegex(self.kubectl("rollout", "history", what), r"101 +cause 101\n102 +cause 102\n")
+            self.assertIn("nginx:101", self.kubectl("rollout", "history", what, "--revision=101"))
+            self.assertEqual(self.kubectl("rollout", "undo", what, "--to-revision=101"), f"{what} rolled back\n")
+            self.assertEqual(self.value(what, ".spec.template.spec.containers[0].image"), "nginx:101")
+            self.assertEqual(self.kubectl("rollout", "restart", what), f"{what} restarted\n")
+            self.assertTrue(self.value(what, ".spec.template.metadata.annotations"))
+            self.assertIn("pausing is not supported", self.fails("rollout", "pause", what))
 
     def test_of_what_is_not_there(self):
         for command in ("status", "history", "undo", "restart", "pause", "resume"):

@@ -183,6 +183,12 @@ class Exec(StreamCase):
             self.assertEqual(child.stdout.readline(), f"got-word{number}\n")
             self.end(child)
 
+    def test_attach_and_debug_in_a_terminal(self):
+        self.run_pod("reader", "while read word; do echo got-$word; done", container={"stdin": True, "tty": True})
+        self.in_terminal(["attach", "-it", "reader"], "hello\n", "got-hello")
+        self.in_terminal(["debug", "-it", "reader", f"--image={tools.IMAGE}", "--", "/bin/sh", "-c",
+                          "tty; read word; echo got-$word"], "again\n", "got-again", after="pressing enter")
+
     def test_run_in_a_terminal_and_remove(self):
         out = self.in_terminal(["run", "shot", "-it", "--rm", "--restart=Never", f"--image={tools.IMAGE}", "--command",
                                 "--", "/bin/sh", "-c", f"echo ready; read word; {SIZE}; echo got-$word"],
