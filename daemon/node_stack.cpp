@@ -93,6 +93,7 @@ class RealNodeStack final : public NodeStack {
   Task<Result<bool>> note_boot();
   void follow_references();
   Task<Result<>> remove_strangers();
+  Task<Result<>> remove_stray_networks();
   Task<void> collect_images();
 
   Config config_;
@@ -232,6 +233,7 @@ Task<Result<>> RealNodeStack::start(server::Pipeline& pipeline, LocalReader& rea
   MOTH_CO_TRY(co_await register_node());
   follow_references();
   MOTH_CO_TRY(co_await remove_strangers());
+  MOTH_CO_TRY(co_await remove_stray_networks());
   MOTH_CO_TRY(co_await pods_->start(rebooted));
   usage_->start();
   tokens_->start();
@@ -340,6 +342,21 @@ Task<Result<>> RealNodeStack::remove_strangers() {
   co_return Result<>{};
 }
 
+// Likewise links and namespaces of pods that this instance no longer knows.
+Task<Result<>> RealNodeStack::remove_stray_networks() {
+  auto removed = co_await call_on(executors_.blocking(), [this]() -> Result<std::size_t> {
+    std::set<std::string> known;
+    MOTH_ASSIGN(auto entries, os::list_dir(paths_.pods()));
+    for (const auto& entry : entries) known.insert(entry.name);
+    return network_.sweep(known);
+  });
+  if (!removed) co_return fail(removed.error().with_context("networks of former pods"));
+  if (*removed > 0)
+    log::info("removed what was left of the networks of former pods",
+              log::field("count", std::to_string(*removed)));
+  co_return Result<>{};
+}
+
 Task<void> RealNodeStack::collect_images() {
   for (;;) {
     co_await clock_.sleep_for(std::chrono::seconds(300));
@@ -381,6 +398,8 @@ Task<Result<>> RealNodeStack::stop_workloads() {
   MOTH_CO_TRY(co_await proxy_->remove());
   co_return co_await call_on(executors_.blocking(), [this]() -> Result<> {
     MOTH_TRY(network::NetnsDirectory(net_.run_dir).remove_all());
+    // The kernel is still at it in the background, or waits for a connection to time out.
+    MOTH_TRY(network_.sweep({}));
     MOTH_TRY(network::remove_host_network(net_));
     MOTH_TRY(groups_->remove(cgroups::root_path(config_.instance)));
     return os::remove_tree(paths_.run_dir());

@@ -122,6 +122,27 @@ bool NetnsDirectory::exists(std::string_view name) const {
   return is_namespace(path(name));
 }
 
+Result<bool> NetnsDirectory::in_use(std::string_view name) const {
+  struct stat wanted {};
+  if (::stat(path(name).c_str(), &wanted) < 0) {
+    if (errno == ENOENT) return false;
+    return fail(Error::from_errno(errno, "look at network namespace " + path(name)));
+  }
+  DIR* processes = ::opendir("/proc");
+  if (!processes) return fail(Error::from_errno(errno, "read /proc"));
+  bool found = false;
+  while (dirent* entry = found ? nullptr : ::readdir(processes)) {
+    if (entry->d_name[0] < '0' || entry->d_name[0] > '9') continue;
+    struct stat its {};
+    // A process that has ended meanwhile, or is a zombie, has none.
+    std::string link = std::string("/proc/") + entry->d_name + "/ns/net";
+    found = ::stat(link.c_str(), &its) == 0 && its.st_ino == wanted.st_ino &&
+            its.st_dev == wanted.st_dev;
+  }
+  ::closedir(processes);
+  return found;
+}
+
 Result<> NetnsDirectory::remove(std::string_view name) {
   std::string target = path(name);
   // Several times when something mounted over it; EINVAL says that it is no mount (any more).

@@ -29,6 +29,8 @@ class NetnsDirectory {
   // `inside` (may be null) runs in the namespace before create returns.
   Result<std::string> create(std::string_view name, const std::function<Result<>()>& inside = {});
   bool exists(std::string_view name) const;  // mounted, not merely a file
+  // Whether a process runs in it. Looks at every process of the machine.
+  Result<bool> in_use(std::string_view name) const;
   // Unmounts and unlinks. The kernel deletes the interfaces inside and their host ends shortly
   // after the last process left. Missing: success.
   Result<> remove(std::string_view name);

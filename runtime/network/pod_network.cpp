@@ -17,6 +17,7 @@ namespace {
 constexpr Ipv4 kGateway = Ipv4::of(169, 254, 1, 1);
 constexpr const char* kPodInterface = "eth0";
 constexpr int kDefaultMtu = 1500;
+constexpr std::size_t kPodInterfaceLength = 15;
 constexpr std::size_t kMaxReleased = 64;
 
 // Both ends have addresses known beforehand, so each can be told the other's as a permanent
@@ -115,6 +116,15 @@ Result<bool> has_address(Ipv4 ip) {
   return false;
 }
 
+// Two instances may share a prefix, so the alias decides; only one that was cut off while it was
+// made has none.
+bool is_pod_end(const netlink::Link& link, const std::string& instance) {
+  if (link.name == service_interface(instance)) return false;
+  if (!link.alias.empty()) return link.alias.rfind("moth/" + instance + "/", 0) == 0;
+  std::string prefix = interface_prefix(instance);
+  return !link.up && link.name.size() == kPodInterfaceLength && link.name.rfind(prefix, 0) == 0;
+}
+
 }  // namespace
 
 PodNetwork::PodNetwork(NetworkConfig config)
@@ -209,6 +219,33 @@ void PodNetwork::forget_flows(const std::set<Ipv4>& addresses) {
   if (auto forgotten = netlink::delete_flows(filter); !forgotten)
     log::warning("the connections of former pods could not be forgotten",
                  log::field("error", forgotten.error().message));
+}
+
+Result<std::size_t> PodNetwork::sweep(const std::set<std::string>& keep) {
+  std::size_t removed = 0;
+  std::set<std::string> kept;  // host ends
+  for (const std::string& uid : keep) kept.insert(pod_interface(config_.instance, uid));
+  MOTH_ASSIGN(auto names, netns_.list());
+  for (const std::string& name : names) {
+    if (keep.count(name)) continue;
+    MOTH_ASSIGN(bool used, netns_.in_use(name));
+    if (used) {
+      log::warning("processes run in the network of a pod that is not known",
+                   log::field("pod", name), log::field("netns", netns_.path(name)));
+      kept.insert(pod_interface(config_.instance, name));
+      continue;
+    }
+    MOTH_TRY(netns_.remove(name));
+    ++removed;
+  }
+  MOTH_ASSIGN(auto host, netlink::RouteSocket::open());
+  MOTH_ASSIGN(auto links, host.links());
+  for (const netlink::Link& link : links) {
+    if (!is_pod_end(link, config_.instance) || kept.count(link.name)) continue;
+    MOTH_TRY(host.delete_link(link.name));
+    ++removed;
+  }
+  return removed;
 }
 
 Result<std::vector<std::string>> PodNetwork::list() const {

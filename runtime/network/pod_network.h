@@ -34,11 +34,17 @@ class PodNetwork {
   // A namespace for a pod whose network is the host's is never needed; this one gives a pod with
   // no address at all (only lo), for tests and sandboxed builds.
   Result<std::string> create_isolated(std::string_view name);
-  // Unmounts the namespace; the kernel removes veth and route. Missing: success. The tracked
-  // connections of `ip` are forgotten before another pod gets it, many pods at a time (finding them
-  // takes the kernel 10-30 ms).
+  // Unmounts the namespace; the kernel removes veth and route in the background: as a rule within
+  // milliseconds, but not before the last socket in the namespace is gone, and a connection whose
+  // other end no longer answers may keep one for minutes. sweep() does not wait. Missing: success.
+  // The tracked connections of `ip` are forgotten before another pod gets it, many pods at a time
+  // (finding them takes the kernel 10-30 ms).
   Result<> detach(std::string_view pod_uid, Ipv4 ip);
-  // The pods that have a namespace, e.g. to find those to clean up after a restart.
+  // Removes at once what is left of pods other than those in `keep` (uids): namespaces in which no
+  // process runs, then the host ends, with their routes, of pods that have no namespace. Tells how
+  // many. Touches nothing of other instances. For the start, and after the last pod.
+  Result<std::size_t> sweep(const std::set<std::string>& keep);
+  // The pods that have a namespace.
   Result<std::vector<std::string>> list() const;
   // True when namespace, veth and address are all in place. For adoption checks and probes.
   bool complete(std::string_view pod_uid, Ipv4 ip) const;

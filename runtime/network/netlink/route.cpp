@@ -106,6 +106,15 @@ Result<Link> RouteSocket::link(int index) {
   return found;
 }
 
+Result<std::vector<Link>> RouteSocket::links() {
+  Message message(RTM_GETLINK, NLM_F_DUMP, sizeof(ifinfomsg));
+  std::vector<Link> result;
+  MOTH_TRY(socket_.dump(message, "list interfaces", [&](const nlmsghdr& reply) {
+    if (reply.nlmsg_type == RTM_NEWLINK) result.push_back(parse_link(reply));
+  }));
+  return result;
+}
+
 Result<> RouteSocket::add_veth(const Veth& veth) {
   Message message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, sizeof(ifinfomsg));
   message.put_text(IFLA_IFNAME, veth.name.c_str());

@@ -46,6 +46,7 @@ class RouteSocket {
   // nullopt when there is none of that name.
   Result<std::optional<Link>> find_link(const std::string& name);
   Result<Link> link(int index);
+  Result<std::vector<Link>> links();
   // Both ends are created down. AlreadyExists as errno EEXIST in the error.
   Result<> add_veth(const Veth& veth);
   // Kind "dummy", "bridge"... without options.

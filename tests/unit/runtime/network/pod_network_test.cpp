@@ -1,9 +1,14 @@
 #include "runtime/network/pod_network.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sched.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
+#include <csignal>
 #include <filesystem>
 
 #include "runtime/network/netlink/conntrack.h"
@@ -139,6 +144,65 @@ TEST(PodNetwork, DetachRemovesTheLinkAndDeadAddressesAreUnreachable) {
     // The same uid may come again at once.
     ASSERT_TRUE(machine.pods.attach(kUidB, kPodB));
     EXPECT_TRUE(machine.pods.complete(kUidB, kPodB));
+  });
+}
+
+// As a connection does whose other end vanished: the kernel keeps the veth until it gives up.
+TEST(PodNetwork, SweepRemovesTheLinkOfANamespaceThatSomethingKeepsAlive) {
+  in_lab([] {
+    Machine machine;
+    auto a = machine.pods.attach(kUidA, kPodA);
+    auto b = machine.pods.attach(kUidB, kPodB);
+    ASSERT_TRUE(a && b);
+    int held = ::open(b->netns_path.c_str(), O_RDONLY | O_CLOEXEC);
+    ASSERT_GE(held, 0);
+    ASSERT_TRUE(machine.pods.detach(kUidB, kPodB));
+    auto sock = netlink::RouteSocket::open();
+    EXPECT_TRUE(*sock->find_link(b->host_interface)) << "the kernel had no reason to remove it";
+    EXPECT_EQ(machine.pods.sweep({kUidA, "world"}).value_or(99), 1u);
+    EXPECT_FALSE(*sock->find_link(b->host_interface)) << "at once, not in the background";
+    EXPECT_EQ(ask("", Protocol::kTcp, {kPodB, 80}), "error: EHOSTUNREACH");
+    EXPECT_TRUE(machine.pods.complete(kUidA, kPodA));
+    EXPECT_TRUE(*sock->find_link(service_interface(machine.config.instance)));
+    EXPECT_EQ(machine.pods.sweep({kUidA, "world"}).value_or(99), 0u);
+    ::close(held);
+    // Without pods to keep, everything of pods goes; their server of the world is none of ours.
+    EXPECT_EQ(machine.pods.sweep({"world"}).value_or(99), 2u);
+    EXPECT_FALSE(*sock->find_link(a->host_interface));
+    EXPECT_TRUE(*sock->find_link("eth0"));
+  });
+}
+
+TEST(PodNetwork, SweepTouchesNeitherOtherInstancesNorNamespacesInUse) {
+  in_lab([] {
+    Machine machine;
+    NetworkConfig foreign = lab_config();
+    PodNetwork other(foreign);
+    auto theirs = other.attach(kUidA, Ipv4::of(10, 244, 0, 77));
+    auto used = machine.pods.attach(kUidB, kPodB);
+    ASSERT_TRUE(theirs && used);
+    pid_t process = ::fork();
+    if (process == 0) {
+      int fd = ::open(used->netns_path.c_str(), O_RDONLY | O_CLOEXEC);
+      if (::setns(fd, CLONE_NEWNET) == 0) ::pause();
+      ::_exit(1);
+    }
+    for (int i = 0; i < 400 && !machine.directory.in_use(kUidB).value_or(false); ++i)
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    // One that was cut off before it had its alias, with the other end in nobody's namespace.
+    auto sock = netlink::RouteSocket::open();
+    std::string cut_off = pod_interface(machine.config.instance, kUidA);
+    ASSERT_TRUE(sock->add_veth({cut_off, "loose", {2, 9, 0, 0, 0, 1}, {2, 9, 0, 0, 0, 2}}));
+    EXPECT_EQ(machine.pods.sweep({"world"}).value_or(99), 1u);
+    EXPECT_FALSE(*sock->find_link(cut_off));
+    EXPECT_TRUE(machine.pods.complete(kUidB, kPodB)) << "a process runs there";
+    EXPECT_TRUE(*sock->find_link(theirs->host_interface));
+    ::kill(process, SIGKILL);
+    ::waitpid(process, nullptr, 0);
+    EXPECT_EQ(machine.pods.sweep({"world"}).value_or(99), 2u);
+    EXPECT_FALSE(*sock->find_link(used->host_interface));
+    EXPECT_TRUE(NetnsDirectory(foreign.run_dir).remove_all());
+    std::filesystem::remove(foreign.run_dir);
   });
 }
 
