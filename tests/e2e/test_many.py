@@ -4,7 +4,7 @@ import time
 import unittest
 
 from harness.api import pod_ready
-from harness.case import FULL, ClusterCase, eventually
+from harness.case import FULL, ClusterCase, eventually, run
 
 
 def memory_of(pid: int) -> int:
@@ -109,6 +109,41 @@ class StopWorkloads(ClusterCase):
         self.wait_deployment("web", 60)
         self.wait_endpoints("web", 3)
         self.assertIn("web-", self.wait_answer(f"http://{service['spec']['clusterIP']}/"))
+
+    def test_links_that_the_kernel_keeps_are_swept(self):
+        """As long as a connection waits for its other end, the kernel keeps the network of a pod that is gone."""
+        self.leave_a_link("first")
+        self.daemon.terminate()
+        self.daemon.start()
+        self.assertEqual(self.links_of_pods(), [], "after a start")
+        self.leave_a_link("second")
+        self.daemon.terminate()
+        stopped = self.daemon.stop_workloads()
+        self.assertEqual(stopped.returncode, 0, self.daemon.log_tail(10))
+        self.assertEqual(self.daemon.footprint.everything(), {})
+        self.daemon.start()
+
+    def links_of_pods(self) -> list:
+        return [name for name in self.daemon.footprint.links() if not name.endswith("svc")]
+
+    def leave_a_link(self, name: str) -> None:
+        """Two pods and a connection; one pod's link is cut, then both pods go."""
+        server = self.run_pod(f"{name}-server", "exec nc -l -p 9000 -e sleep 1000")
+        address = server["status"]["podIP"]
+        client = self.run_pod(f"{name}-client", f"until nc {address} 9000 -e sleep 1000; do sleep 0.1; done")
+        # Port 9000 (2328), state established (01).
+        connected = eventually(lambda: ":2328 01 " in self.exec(f"{name}-client", "cat", "/proc/net/tcp").stdout)
+        self.assertTrue(connected)
+        before = self.links_of_pods()
+        link = self.daemon.footprint.links(client["metadata"]["uid"])
+        self.assertEqual(len(link), 1)
+        run("ip", "link", "delete", link[0])
+        for pod in (server, client):
+            self.api.delete("pods", self.ns, pod["metadata"]["name"])
+        for pod in (server, client):
+            self.wait_gone("pods", pod["metadata"]["name"])
+        self.assertEqual(self.links_of_pods(), [each for each in before if each != link[0]],
+                         "the kernel keeps the server's link")
 
 
 if __name__ == "__main__":

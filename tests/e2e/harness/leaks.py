@@ -46,10 +46,10 @@ class Footprint:
         points = [line.split()[4] for line in _read("/proc/self/mountinfo").splitlines()]
         return [point for point in points if point.startswith((self.data_dir + "/", self.run_dir + "/"))]
 
-    def links(self) -> list:
+    def links(self, pod_uid: str = "") -> list:
         out = subprocess.run(["ip", "-j", "link"], capture_output=True, text=True).stdout
         return [link["ifname"] for link in json.loads(out or "[]")
-                if link.get("ifalias", "").startswith(f"moth/{self.instance}/")]
+                if link.get("ifalias", "").startswith(f"moth/{self.instance}/{pod_uid}")]
 
     def routes(self) -> list:
         found = []
