@@ -2,7 +2,8 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
+#include <iterator>
+#include <unordered_set>
 
 #include "api/base/json.h"
 #include "api/machinery/json_text.h"
@@ -153,9 +154,14 @@ Error to_invalid_error(std::string_view group, std::string_view kind, std::strin
   error.group = group;
   error.kind = kind;
   std::vector<std::string> messages;
+  std::unordered_set<std::string> seen;
   for (const FieldError& one : errors) {
+    if (messages.size() == kMaxReportedErrors) {
+      messages.push_back("and more");
+      break;
+    }
     std::string message = one.to_string();
-    if (std::find(messages.begin(), messages.end(), message) != messages.end()) continue;
+    if (!seen.insert(message).second) continue;
     error.causes.push_back({std::string(texts(one.type).cause), one.body(), one.field});
     messages.push_back(std::move(message));
   }

@@ -84,6 +84,9 @@ void add_invalid(FieldErrors& errors, const FieldPath& field, const Json& value,
                  const std::vector<std::string>& messages);
 void append(FieldErrors& errors, FieldErrors more);
 
+// Of so many distinct errors an answer tells at most.
+inline constexpr std::size_t kMaxReportedErrors = 500;
+
 // The 422 answer: message `Kind.group "name" is invalid: ...`, one cause per distinct error. `kind`
 // is the Kind (not the plural).
 Error to_invalid_error(std::string_view group, std::string_view kind, std::string_view name,

@@ -22,6 +22,7 @@ class Builder {
 
   Json take() { return std::move(root_); }
   bool too_deep() const { return too_deep_; }
+  bool too_many() const { return values_ > options_.max_values; }
   std::size_t error_position() const { return error_position_; }
   const std::string& error_text() const { return error_text_; }
 
@@ -80,6 +81,7 @@ class Builder {
   }
 
   bool put(Json value) {
+    if (++values_ > options_.max_values) return false;
     *slot() = std::move(value);
     return true;
   }
@@ -89,6 +91,7 @@ class Builder {
       too_deep_ = true;
       return false;
     }
+    if (++values_ > options_.max_values) return false;
     Json* node = slot();
     *node = std::move(container);
     frames_.push_back({node, nullptr});
@@ -123,6 +126,7 @@ class Builder {
   std::size_t error_position_ = 0;
   std::string error_text_;
   bool too_deep_ = false;
+  std::size_t values_ = 0;
 };
 
 // The part of the library's message that says what is wrong.
@@ -166,6 +170,11 @@ Result<Json> parse(std::string_view text, std::vector<std::string>* duplicates,
   if (builder.too_deep()) {
     return fail(Error::bad_request(
         fmt::format("invalid JSON: nested deeper than {} levels", options.max_depth)));
+  }
+  if (builder.too_many()) {
+    return fail(
+        Error::of(Reason::kRequestEntityTooLarge,
+                  fmt::format("the JSON text holds more than {} values", options.max_values)));
   }
   const std::string& what = thrown.empty() ? builder.error_text() : thrown;
   return fail(syntax_error(text, builder.error_position(), reason_of(what)));

@@ -2,6 +2,7 @@
 // JSON text to Json and back, for bodies that come from outside. Pure functions, any thread. The
 // size of the text is the caller's to limit.
 #include <cstddef>
+#include <limits>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,6 +14,9 @@ namespace moth {
 
 struct JsonTextOptions {
   std::size_t max_depth = 512;
+  // Of scalars, lists and objects together: RequestEntityTooLarge beyond. A value takes up to 30
+  // times its bytes of text.
+  std::size_t max_values = std::numeric_limits<std::size_t>::max();
   // How many duplicates are reported at most.
   std::size_t max_duplicates = 32;
 };

@@ -126,6 +126,15 @@ class Decoder {
                                             found, place.go_structure(), path, go_type(wanted)));
   }
 
+  tl::unexpected<Error> too_many_objects(const Place& place) const {
+    std::string what = fmt::format("Too many: all lists together may hold {} objects",
+                                   options_.max_listed_objects);
+    Error error =
+        Error::of(Reason::kRequestEntityTooLarge, fmt::format("{}: {}", place.path(), what));
+    error.causes.push_back({"FieldValueTooMany", std::move(what), place.path()});
+    return fail(std::move(error));
+  }
+
   Done decode_value(Value value, Json& json, const Place& place, std::size_t depth) {
     if (depth > options_.max_depth)
       return fail_at(place, fmt::format("nested deeper than {} levels", options_.max_depth));
@@ -183,6 +192,8 @@ class Decoder {
   Done decode_array(Value value, Json& json, const Place& place, std::size_t depth) {
     if (!json.is_array()) return wrong_type(place, json_word(json), value);
     Value element = value.element();
+    if (element.kind() == Kind::kObject) listed_objects_ += json.size();
+    if (listed_objects_ > options_.max_listed_objects) return too_many_objects(place);
     for (std::size_t i = 0; i < json.size(); ++i) {
       Place item{&place, {}, i, false, {}};
       MOTH_TRY(decode_element(element, json[i], item, depth));
@@ -343,6 +354,7 @@ class Decoder {
   Type root_;
   const DecodeOptions& options_;
   DecodeReport report_;
+  std::size_t listed_objects_ = 0;
 };
 
 }  // namespace

@@ -25,6 +25,9 @@ struct DecodeOptions {
   // their own validation (422) to report.
   bool check_types = true;
   std::size_t max_depth = 256;     // of nesting; beyond it: 400
+  // Objects in all lists together: RequestEntityTooLarge beyond. An empty container, three bytes,
+  // becomes kilobytes by its defaults.
+  std::size_t max_listed_objects = 20'000;
   std::size_t max_reported = 100;  // unknown fields listed; the rest are pruned unlisted
 };
 

@@ -9,6 +9,8 @@
 namespace moth::server {
 namespace {
 
+// Parsed, a body of values that are two bytes each would take a hundred times its size.
+constexpr std::size_t kMaxValues = 500'000;
 constexpr std::string_view kProtobuf = "application/vnd.kubernetes.protobuf";
 
 std::string media_type(const http::Request& request) {
@@ -34,8 +36,12 @@ Result<DecodedBody> decode_body(const http::Request& request) {
   DecodedBody body;
   if (request.body.empty()) return body;
   std::string media = media_type(request);
+  JsonTextOptions json;
+  json.max_values = kMaxValues;
+  YamlLimits yaml;
+  yaml.max_nodes = kMaxValues;
   if (media.empty() || media == "application/json" || media.ends_with("+json")) {
-    MOTH_ASSIGN(body.value, parse_json(request.body, body.duplicates));
+    MOTH_ASSIGN(body.value, parse_json(request.body, body.duplicates, json));
     for (std::string& path : body.duplicates) {
       if (!path.starts_with("duplicate")) path = fmt::format("duplicate field \"{}\"", path);
     }
@@ -44,7 +50,7 @@ Result<DecodedBody> decode_body(const http::Request& request) {
   if (media == "application/apply-patch+yaml") {
     // Most clients send JSON, of which the stricter parser knows duplicates.
     if (request.body.find_first_not_of(" \t\r\n") == request.body.find('{')) {
-      if (auto value = parse_json(request.body, body.duplicates)) {
+      if (auto value = parse_json(request.body, body.duplicates, json)) {
         body.value = *std::move(value);
         for (std::string& path : body.duplicates)
           path = fmt::format("key \"{}\" already set", path);
@@ -52,13 +58,13 @@ Result<DecodedBody> decode_body(const http::Request& request) {
       }
       body.duplicates.clear();
     }
-    auto value = parse_yaml(request.body);
+    auto value = parse_yaml(request.body, false, yaml);
     if (!value) return fail(Error::bad_request("error decoding YAML: " + value.error().message));
     body.value = *std::move(value);
     return body;
   }
   if (media == "application/yaml" || media == "text/yaml" || media.ends_with("+yaml")) {
-    MOTH_ASSIGN(body.value, parse_yaml(request.body));
+    MOTH_ASSIGN(body.value, parse_yaml(request.body, false, yaml));
     return body;
   }
   if (media == kProtobuf) {

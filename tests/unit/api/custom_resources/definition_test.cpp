@@ -5,6 +5,7 @@
 #include "api/machinery/yaml.h"
 #include "api/resources/apiextensions_v1/custom_rows.h"
 #include "api/resources/apiextensions_v1/definition_rules.h"
+#include "api/resources/apiextensions_v1/prepared_schema.h"
 #include "api/resources/apiextensions_v1/rows.h"
 #include "api/schema/decode.h"
 
@@ -235,6 +236,98 @@ TEST(Definition, Rules) {
                 .find(".messageExpression: Invalid value: \"1\": cel expression must evaluate to a "
                       "string"),
             std::string::npos);
+}
+
+// What definitions in the field are made of: these are how their rules and patterns look.
+TEST(Definition, RulesOfTheField) {
+  EXPECT_EQ(schema_errors(R"y(
+type: object
+properties:
+  spec:
+    type: object
+    x-kubernetes-validations:
+    - {rule: "(has(self.targetRef) ? 1 : 0) + (has(self.targetRefs) ? 1 : 0) <= 1", message: one}
+    - {rule: "oldSelf == self || !has(oldSelf.suspend) || oldSelf.suspend", message: fixed}
+    - rule: >-
+        !(has(self.timeouts) && has(self.timeouts.request) && duration(self.timeouts.request) !=
+        duration('0s') && duration(self.timeouts.backend) > duration(self.timeouts.request))
+      message: timeouts
+    - rule: "cel.bind(n, self.listeners.map(l, l.name), n.all(x, n.exists_one(y, x == y)))"
+      message: unique
+    - {rule: "!has(self.version) || isSemver(self.version, true)", message: version}
+    properties:
+      suspend: {type: boolean}
+      version: {type: string}
+      targetRef: {type: object, properties: {kind: {type: string}}}
+      targetRefs: {type: array, items: {type: object, properties: {kind: {type: string}}}}
+      timeouts: {type: object, properties: {request: {type: string}, backend: {type: string}}}
+      address:
+        type: object
+        properties: {type: {type: string}, value: {type: string}}
+        x-kubernetes-validations:
+        - rule: "self.type == 'IPAddress' ? isIP(self.value) && ip(self.value).family() == 4 : true"
+          message: address
+        - rule: |-
+            self.type == 'Hostname' ? self.value.matches(r"""^(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?$"""): true
+          message: name
+      procs:
+        x-kubernetes-int-or-string: true
+        x-kubernetes-validations:
+        - {rule: "self > 0 || self in ['auto', 'cpu', 'gpu']", message: procs}
+      resources:
+        type: object
+        additionalProperties:
+          anyOf: [{type: integer}, {type: string}]
+          x-kubernetes-int-or-string: true
+          pattern: ^(\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))(([KMGTPE]i)|[numkMGTPE])?$
+        x-kubernetes-validations:
+        - {rule: "self.all(k, v, k.contains('/') || quantity(string(v)).sign() >= 0)", message: sign}
+      name: {type: string, pattern: '^[\p{L}\p{N}_.-]{1,512}$'}
+      listeners:
+        type: array
+        x-kubernetes-list-type: map
+        x-kubernetes-list-map-keys: [name]
+        items:
+          type: object
+          required: [name, port]
+          properties:
+            name: {type: string}
+            port: {type: integer, format: int32}
+            hostname: {type: string}
+            protocol: {type: string}
+        x-kubernetes-validations:
+        - rule: "self.all(l1, self.exists_one(l2, l1.port == l2.port && l1.protocol == l2.protocol &&
+            (has(l1.hostname) && has(l2.hostname) ? l1.hostname == l2.hostname : !has(l1.hostname) &&
+            !has(l2.hostname))))"
+          message: once
+        - rule: "self.filter(l, l.protocol in ['HTTP', 'TCP']).size() <= 16"
+          message: many
+)y"),
+            "");
+}
+
+TEST(Definition, LargeOnesAreJudgedOnce) {
+  Json made = definition();
+  Json& properties =
+      made["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"];
+  for (int i = 0; i < 2000; ++i)
+    properties["field" + std::to_string(i)] = {{"type", "string"}, {"pattern", "^[a-z]+$"}};
+  const Json& schema = made["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+  warm_up_definition(made);
+  FieldPath path("spec.validation.openAPIV3Schema");
+  JudgedSchema judged = judge_schema(schema, path);
+  ASSERT_TRUE(judged.schema);
+  EXPECT_EQ(judge_schema(schema, path).schema, judged.schema);
+  EXPECT_EQ(*take_schema(schema), judged.schema);
+  // Whoever took it has it; nobody keeps it here.
+  EXPECT_NE(*take_schema(schema), judged.schema);
+  // Patterns that are the same are compiled once.
+  const auto& fields = judged.schema->properties.at("spec")->properties;
+  EXPECT_EQ(fields.at("field1")->pattern, fields.at("field2")->pattern);
+  // Whatever is sent must do no harm.
+  for (const char* body : {"[]", "{spec: 1}", "{spec: {versions: [1, null, {schema: 3}]}}",
+                           "{spec: {versions: [{schema: {openAPIV3Schema: {properties: 7}}}]}}"})
+    warm_up_definition(yaml(body));
 }
 
 TEST(Definition, Update) {

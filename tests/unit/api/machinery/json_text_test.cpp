@@ -48,6 +48,16 @@ TEST(JsonText, DepthIsBounded) {
   EXPECT_FALSE(parse_json(open_only));
 }
 
+TEST(JsonText, ValuesAreCounted) {
+  JsonTextOptions options;
+  options.max_values = 5;
+  EXPECT_TRUE(parse_json(R"([1, {"a": {}}, []])", options));
+  auto refused = parse_json(R"([1, {"a": {}}, [], null])", options);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().reason, Reason::kRequestEntityTooLarge);
+  EXPECT_EQ(refused.error().message, "the JSON text holds more than 5 values");
+}
+
 TEST(JsonText, ReportsDuplicates) {
   std::vector<std::string> duplicates;
   auto value = parse_json(

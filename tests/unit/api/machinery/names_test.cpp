@@ -197,5 +197,16 @@ TEST(Text, JudgesUtf8) {
   EXPECT_EQ(go_quote("a\n\x01\xFF\"\\"), "\"a\\n\\x01\\xff\\\"\\\\\"");
 }
 
+TEST(InvalidError, TellsEachErrorOnceAndNotWithoutEnd) {
+  FieldErrors errors;
+  for (std::size_t i = 0; i < 100'000; ++i) {
+    errors.push_back(FieldError::required(FieldPath("spec").key("a" + std::to_string(i / 2)), ""));
+  }
+  Error error = to_invalid_error("", "Pod", "x", errors);
+  EXPECT_EQ(error.causes.size(), kMaxReportedErrors);
+  EXPECT_EQ(error.causes[1].field, "spec[a1]");
+  EXPECT_TRUE(error.message.ends_with("Required value, and more]")) << error.message.substr(0, 200);
+}
+
 }  // namespace
 }  // namespace moth

@@ -201,5 +201,18 @@ TEST(Decode, DepthIsBounded) {
   EXPECT_EQ(report.error().reason, Reason::kBadRequest);
 }
 
+TEST(Decode, ListedObjectsAreCounted) {
+  DecodeOptions options;
+  options.max_listed_objects = 4;
+  std::string_view four = R"({"spec": {"containers": [{"env": [{}, {}]}, {"args": ["a", "b"]}]}})";
+  EXPECT_TRUE(run("core.v1.Pod", four, options).report);
+  std::string_view five = R"({"spec": {"containers": [{"env": [{}, {}]}, {"env": [{}]}]}})";
+  auto refused = run("core.v1.Pod", five, options).report;
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().reason, Reason::kRequestEntityTooLarge);
+  EXPECT_EQ(refused.error().message,
+            "spec.containers[1].env: Too many: all lists together may hold 4 objects");
+}
+
 }  // namespace
 }  // namespace moth::schema
