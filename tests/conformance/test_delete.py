@@ -127,6 +127,9 @@ class Delete(KubectlCase):
         self.assertIn("because it is being terminated", self.fails("-n", name, "create", "cm", "late"))
         self.assertTrue(eventually(lambda: "example.com/hold in 1 resource instances" in self.value(
             f"ns/{name}", ".status.conditions[*].message")))
+        self.assertEqual(sorted(self.value(f"ns/{name}", ".status.conditions[*].type").split()),
+                         ["NamespaceContentRemaining", "NamespaceDeletionContentFailure", "NamespaceDeletionDiscoveryFailure",
+                          "NamespaceDeletionGroupVersionParsingFailure", "NamespaceFinalizersRemaining"])
         self.assertIn("Some resources are remaining: configmaps. has 1 resource instances",
                       self.value(f"ns/{name}", ".status.conditions[*].message"))
         self.kubectl("-n", name, "patch", "cm", "held", "--type=merge", "-p", '{"metadata":{"finalizers":null}}')

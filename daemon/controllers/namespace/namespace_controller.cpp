@@ -115,11 +115,27 @@ class NamespaceController final : public Controller {
     Json draft = ns.parse();
     Json& status = draft["status"];
     WallTime now = context_.clock.wall();
+    bool changed = false;
+    // What cannot go wrong here is said all the same, as tools that explain stuck namespaces
+    // expect.
+    for (const resources::ConditionUpdate& fine :
+         {resources::ConditionUpdate{"NamespaceDeletionDiscoveryFailure", "False",
+                                     "ResourcesDiscovered", "All resources successfully discovered",
+                                     std::nullopt},
+          resources::ConditionUpdate{"NamespaceDeletionGroupVersionParsingFailure", "False",
+                                     "ParsedGroupVersions",
+                                     "All legacy kube types successfully parsed", std::nullopt},
+          resources::ConditionUpdate{"NamespaceDeletionContentFailure", "False", "ContentDeleted",
+                                     "All content successfully deleted, may be waiting on "
+                                     "finalization",
+                                     std::nullopt}}) {
+      changed = resources::set_condition(status, fine, now) || changed;
+    }
     std::vector<std::string> parts;
     for (const auto& [resource, count] : remaining.resources) {
       parts.push_back(fmt::format("{} has {} resource instances", resource, count));
     }
-    bool changed = resources::set_condition(
+    changed |= resources::set_condition(
         status,
         {"NamespaceContentRemaining", "True", "SomeResourcesRemain",
          fmt::format("Some resources are remaining: {}", fmt::join(parts, ", ")), std::nullopt},
