@@ -2,10 +2,12 @@
 (SPDY), the protocols of the Python and JavaScript clients, and clients that behave badly."""
 import base64
 import concurrent.futures
+import contextlib
 import hashlib
 import json
 import os
 import pty
+import random
 import re
 import select
 import subprocess
@@ -487,6 +489,47 @@ class BadClients(StreamCase):
         client.vanish()
         # The server reads nothing more of this client; it learns of its end by its own ping.
         self.assertTrue(eventually(lambda: "sleep 777" not in self.exec("deaf", "ps").stdout, 60, 0.5))
+
+    def test_hang_ups_at_every_moment(self):
+        """Every sort of stream, by every upgrade, and a client that is gone at once or a little later."""
+        self.run_pod("box", "echo hello; while true; do nc -l -p 9000 -e cat; done")
+        command = self.exec_path("box", "cat", stdin="true", stdout="true")
+        base = f"/api/v1/namespaces/{self.ns}"
+        websocket = ("Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+                     "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Protocol: {}\r\n")
+        spdy = "Connection: Upgrade\r\nUpgrade: SPDY/3.1\r\nX-Stream-Protocol-Version: {}\r\n"
+        forward = path_of("pods", self.ns, "box", "portforward")
+        requests = [
+            ("GET", command, websocket.format("v5.channel.k8s.io")), ("POST", command, spdy.format("v4.channel.k8s.io")),
+            ("GET", self.exec_path("box", sub="attach", stdout="true"), websocket.format("v5.channel.k8s.io")),
+            ("GET", forward, websocket.format("SPDY/3.1+portforward.k8s.io")),
+            ("GET", forward + "?ports=9000", websocket.format("v4.channel.k8s.io")),
+            ("POST", forward, spdy.format("portforward.k8s.io")),
+            ("GET", path_of("pods", self.ns, "box", "log") + "?follow=true", ""),
+            ("GET", f"{base}/pods/box:9000/proxy/", ""), ("GET", f"{base}/pods?watch=1", ""),
+            ("GET", f"{base}/pods?watch=1&resourceVersion=1", ""), ("GET", f"{base}/pods", ""),
+            ("GET", "/openapi/v2", ""), ("POST", f"{base}/configmaps", "Content-Length: 100\r\n")]
+        pid = self.daemon.process.pid
+
+        def one(number: int) -> None:
+            method, path, headers = requests[number % len(requests)]
+            connection = self.api.connect(10)
+            connection.connect()
+            connection.sock.sendall(f"{method} {path} HTTP/1.1\r\nHost: x\r\n{headers}\r\n".encode())
+            # At once, by a proper end of TLS, or at some moment of the first 20 ms.
+            how = number // len(requests) % 4
+            if how == 1:
+                with contextlib.suppress(OSError):
+                    connection.sock.settimeout(0.001)
+                    connection.sock.unwrap()
+            elif how > 1:
+                time.sleep(random.random() * 0.02)
+            connection.close()
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            list(pool.map(one, range(len(requests) * 60)))
+        self.assertEqual(self.kubectl("exec", "box", "--", "echo", "well").stdout, b"well\n")
+        self.assertEqual((self.daemon.died, self.daemon.process.pid), ("", pid))
+        self.assertTrue(eventually(lambda: " cat" not in self.exec("box", "ps").stdout.replace("-e cat", ""), 20, 0.5))
 
     def test_many_short_sessions_leave_nothing(self):
         self.run_pod("box", "exec sleep 1000")
