@@ -46,7 +46,10 @@ ApiServer::Impl::Impl(Executors& executors, Pipeline& pipeline, client::NodeApi*
       snapshots_(pipeline.clock(), options_.max_list_snapshots),
       openapi_(pipeline.registry(), options_.version),
       openapi_v2_(executors, pipeline.registry(), options_.version),
-      image_jobs_(executors.control()) {}
+      rows_changed_(std::make_shared<Notifier>(executors.control())),
+      image_jobs_(executors.control()) {
+  pipeline.registry().on_change([changed = rows_changed_] { changed->notify(); });
+}
 
 Error ApiServer::Impl::not_allowed() {
   return Error::of(Reason::kMethodNotAllowed,

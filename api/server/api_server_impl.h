@@ -10,6 +10,7 @@
 #include "api/base/notifier.h"
 #include "api/base/task_scope.h"
 #include "api/http/client.h"
+#include "api/base/notifier.h"
 #include "api/server/api_server.h"
 #include "api/server/list_snapshots.h"
 #include "api/server/negotiation.h"
@@ -101,6 +102,13 @@ class ApiServer::Impl {
   Task<Result<>> send_object(Call& call, int status, ObjectPtr object);
   client::NodeApi* node();
   asio::any_io_executor control() const { return executors_.control(); }
+  // Whether requests of `def` would still find it, with the same schema. Any thread.
+  bool still_served(const resources::ResourceDef& def) const;
+  // Returns when they would not. Control.
+  Task<void> row_gone(const resources::ResourceDef& def);
+  // What the cursor brings; nothing when the row goes first. Control.
+  Task<Result<std::vector<StoreEvent>>> next_or_gone(StoreWatch& cursor, MonoTime until,
+                                                     const resources::ResourceDef& def);
   std::string object_text(const Call& call, Form form, const ObjectPtr& object, bool first) const;
   IncludeObject include_of(const Call& call) const;
 
@@ -111,6 +119,7 @@ class ApiServer::Impl {
   ListSnapshots snapshots_;
   OpenApi openapi_;
   OpenApiV2 openapi_v2_;
+  std::shared_ptr<Notifier> rows_changed_;    // control: of the registry
   std::optional<http::Client> proxy_client_;  // made at the first use
   std::uint64_t proxied_ = 0;                 // control: endpoints take turns
   TaskScope image_jobs_;                      // control: they go on when their client goes

@@ -104,6 +104,25 @@ const char* visible_type(const StoreEvent& event, const Selection& selection,
 
 }  // namespace
 
+bool ApiServer::Impl::still_served(const resources::ResourceDef& def) const {
+  auto rows = pipeline_.registry().snapshot();  // keeps what is found
+  const resources::ResourceDef* now = pipeline_.registry().find(def.gvr());
+  return now && now->served && now->custom == def.custom;
+}
+
+Task<void> ApiServer::Impl::row_gone(const resources::ResourceDef& def) {
+  while (still_served(def)) co_await rows_changed_->wait();
+}
+
+Task<Result<std::vector<StoreEvent>>> ApiServer::Impl::next_or_gone(
+    StoreWatch& cursor, MonoTime until, const resources::ResourceDef& def) {
+  if (!def.custom) co_return co_await cursor.next(until);
+  using namespace asio::experimental::awaitable_operators;
+  auto raced = co_await (cursor.next(until) || row_gone(def));
+  if (raced.index() == 0) co_return std::get<0>(std::move(raced));
+  co_return std::vector<StoreEvent>{};
+}
+
 Task<Result<>> ApiServer::Impl::watch(Call& call) {
   const http::Query& query = call.request().query;
   const resources::ResourceDef& def = *call.def;
@@ -186,12 +205,14 @@ Task<Result<>> ApiServer::Impl::watch(Call& call) {
   MonoTime next_bookmark = clock.mono() + kBookmarkEvery;
   StoreWatch* cursor = plan->watch.get();
   while (!out.closed() && clock.mono() < end) {
-    // Of a custom resource that is gone or has another schema there is nothing more to tell.
-    if (def.custom && pipeline_.registry().find(def.gvr()) != &def) break;
-    bool looks_up = wishes.bookmarks || def.custom;
-    MonoTime until = looks_up ? std::min(end, next_bookmark) : end;
+    // Of a custom resource that is gone or has another schema there is nothing more to tell than
+    // what has happened already.
+    bool gone = def.custom && !still_served(def);
+    MonoTime until = gone ? clock.mono() : wishes.bookmarks ? std::min(end, next_bookmark) : end;
     using namespace asio::experimental::awaitable_operators;
-    auto raced = co_await (await_on(control(), cursor->next(until)) || out.wait_closed());
+    auto raced = co_await (
+        await_on(control(), gone ? cursor->next(until) : next_or_gone(*cursor, until, def)) ||
+        out.wait_closed());
     if (raced.index() == 1) break;
     auto& events = std::get<0>(raced);
     parts.clear();
@@ -205,15 +226,15 @@ Task<Result<>> ApiServer::Impl::watch(Call& call) {
       if (const char* type = visible_type(event, selection, call.info.ns))
         append(parts, type, event.object);
     }
-    if (looks_up && !wishes.bookmarks && clock.mono() >= next_bookmark)
-      next_bookmark = clock.mono() + kBookmarkEvery;
     if (wishes.bookmarks && clock.mono() >= std::min(next_bookmark, end)) {
       std::uint64_t revision = co_await call_on(control(), [&] { return cursor->revision(); });
       parts.push_back(bookmark(revision, false));
       next_bookmark = clock.mono() + kBookmarkEvery;
     }
-    if (parts.empty()) continue;
-    if (auto sent = co_await out.write(std::move(parts)); !sent) break;
+    if (!parts.empty()) {
+      if (auto sent = co_await out.write(std::move(parts)); !sent) break;
+    }
+    if (gone) break;
   }
   (void)co_await out.finish();
   co_return Result<>{};

@@ -1,5 +1,6 @@
 """kubectl 1.35, unchanged, and custom resources: definitions, explain, apply, scale, versions, rules, restarts."""
 import json
+import tempfile
 import time
 
 from harness.case import ClusterCase, eventually
@@ -264,6 +265,89 @@ class CustomResources(ClusterCase):
         self.assertIn("MODIFIED", watch.stdout.readline())
         self.kubectl("delete", "wd", "one")
         self.assertIn("DELETED", watch.stdout.readline())
+
+    def watch_raw(self, version: str):
+        """A watch of all widgets by kubectl get --raw: the events that there are at first, as lines."""
+        watch = self.daemon.popen_kubectl(
+            "get", "--raw", f"/apis/{self.group}/{version}/widgets?watch=1&sendInitialEvents=true&"
+            "resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true&timeoutSeconds=60")
+        for undo in (watch.stdout.close, watch.stderr.close, watch.wait, watch.kill):
+            self.addCleanup(undo)
+        seen = []
+        while not seen or seen[-1][0] != "BOOKMARK":
+            event = json.loads(watch.stdout.readline())
+            seen.append((event["type"], event["object"]["metadata"].get("name")))
+        return watch, seen
+
+    def ends(self, watch) -> list:
+        """The events until the end, which must come soon."""
+        started = time.monotonic()
+        events = [json.loads(line) for line in watch.stdout]
+        self.assertLess(time.monotonic() - started, 5)
+        return [(event["type"], event["object"]["metadata"].get("name")) for event in events]
+
+    def test_watches_end_with_the_definition(self):
+        self.define()
+        self.apply(self.widget())
+        watch, seen = self.watch_raw("v1")
+        self.assertEqual(seen, [("ADDED", "one"), ("BOOKMARK", None)])
+        self.kubectl("delete", "crd", self.crd, "--wait=false")
+        self.assertIn(("DELETED", "one"), self.ends(watch))
+
+    def test_watches_end_when_their_version_is_no_longer_served(self):
+        self.define()
+        self.apply(self.widget())
+        old, _ = self.watch_raw("v1beta1")
+        definition = self.definition()
+        definition["spec"]["versions"][0]["served"] = False
+        self.define(definition)
+        self.assertEqual(self.ends(old), [])
+
+    def test_finalizer_comes_with_the_deletion(self):
+        self.define()
+        self.assertNotIn("finalizers", self.get(self.crd, "crd")["metadata"])
+        held = self.widget("held")
+        held["metadata"]["finalizers"] = ["example.com/hold"]
+        self.apply(held)
+        answer = json.loads(self.kubectl("delete", "--raw", "/apis/apiextensions.k8s.io/v1/"
+                                         f"customresourcedefinitions/{self.crd}").stdout)
+        self.assertEqual(answer["metadata"]["finalizers"], ["customresourcecleanup.apiextensions.k8s.io"])
+        terminating = [entry for entry in answer["status"]["conditions"] if entry["type"] == "Terminating"]
+        self.assertEqual(terminating[0]["reason"], "InstanceDeletionPending")
+        self.kubectl("patch", self.crd, "held", "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
+        self.kubectl("wait", "--for=delete", f"crd/{self.crd}", "--timeout=10s")
+
+    def test_large_definition(self):
+        """Of 1 MB: served and discovered soon, and what is asked meanwhile is answered."""
+        text = "What this field is for, in the words of whoever made the definition. " * 2
+        part = {"type": "object", "description": text, "properties": {
+            f"field{i}": {"type": "string", "description": text, "pattern": "^[a-z]([-a-z0-9]*[a-z0-9])?$"}
+            for i in range(40)}, "x-kubernetes-validations": [
+                {"rule": "!has(self.field1) || self.field1 != 'no'", "message": "not no"}]}
+        body = self.definition()
+        body["spec"]["versions"] = body["spec"]["versions"][1:]
+        schema = json.loads(json.dumps(SCHEMA))
+        schema["properties"]["spec"]["properties"].update({f"part{i}": part for i in range(120)})
+        body["spec"]["versions"][0]["schema"]["openAPIV3Schema"] = schema
+        with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+            json.dump(body, file)
+            file.flush()
+            self.assertGreater(file.tell(), 1_000_000)
+            made = self.daemon.popen_kubectl("create", "-f", file.name)
+            self.addCleanup(made.stdout.close)
+            self.addCleanup(made.stderr.close)
+            slowest = 0
+            while made.poll() is None:
+                started = time.monotonic()
+                self.kubectl("get", "--raw", "/api/v1/namespaces/default")
+                slowest = max(slowest, time.monotonic() - started)
+        self.assertEqual(made.returncode, 0, made.stderr.read())
+        self.kubectl("wait", "--for=condition=Established", f"crd/{self.crd}", "--timeout=10s")
+        self.kubectl("get", "--raw", f"/apis/{self.group}/v1/widgets")
+        self.assertIn("What this field is for", self.explain("widgets.spec.part7.field3"))
+        text = self.refused(self.apply(self.widget(part3={"field1": "no"}), check=False))
+        self.assertIn('spec.part3: Invalid value: "object": not no', text)
+        self.assertLess(slowest, 3)
 
     def test_bad_definitions(self):
         body = self.definition()

@@ -182,11 +182,10 @@ class Checker {
     }
     if (std::string pattern = string_or(schema, "pattern");
         !pattern.empty() && !patterns_.contains(pattern)) {
-      re2::RE2::Options options;
-      options.set_log_errors(false);
-      if (re2::RE2 compiled(pattern, options); !compiled.ok()) {
-        invalid(path.child("pattern"), pattern,
-                fmt::format("must be a valid regular expression, but isn't: {}", compiled.error()));
+      if (auto compiled = compile_pattern(pattern); !compiled->ok()) {
+        invalid(
+            path.child("pattern"), pattern,
+            fmt::format("must be a valid regular expression, but isn't: {}", compiled->error()));
       } else {
         patterns_.insert(std::move(pattern));
       }

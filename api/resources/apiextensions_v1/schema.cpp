@@ -105,12 +105,7 @@ class Parser {
     }
     // Hundreds of parts of one definition have the pattern of a quantity.
     auto& pattern = patterns_[schema.pattern_text];
-    if (!pattern) {
-      re2::RE2::Options options;
-      options.set_log_errors(false);
-      options.set_max_mem(4 << 20);
-      pattern = std::make_shared<const re2::RE2>(schema.pattern_text, options);
-    }
+    if (!pattern) pattern = compile_pattern(schema.pattern_text);
     schema.pattern = pattern;
     if (schema.pattern->ok()) return {};
     return wrong(
@@ -222,6 +217,16 @@ struct Pruner {
 };
 
 }  // namespace
+
+std::shared_ptr<const re2::RE2> compile_pattern(const std::string& pattern) {
+  re2::RE2::Options options;
+  options.set_log_errors(false);
+  auto compiled = std::make_shared<const re2::RE2>(pattern, options);
+  if (compiled->error_code() != re2::RE2::ErrorPatternTooLarge) return compiled;
+  // Long repetitions of large classes, which Go has no bound for.
+  options.set_max_mem(64 << 20);
+  return std::make_shared<const re2::RE2>(pattern, options);
+}
 
 Schema::Schema() = default;
 Schema::~Schema() = default;

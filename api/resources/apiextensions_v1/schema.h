@@ -76,6 +76,9 @@ inline constexpr std::size_t kMaxSchemaParts = 20000;
 // bounds; rules that do not compile are left out (check_rules() tells of them).
 Result<SchemaPtr> parse_schema(const Json& json, const FieldPath& path);
 
+// Check ok() of the result. With more memory for the few patterns that need it.
+std::shared_ptr<const re2::RE2> compile_pattern(const std::string& pattern);
+
 // Removes the fields that the schema does not name; their paths, as spec.list[0].foo, go to
 // `unknown` (at most `max_reported`).
 void prune(const Schema& schema, Json& value, std::vector<std::string>* unknown = nullptr,

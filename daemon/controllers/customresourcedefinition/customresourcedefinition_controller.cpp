@@ -250,9 +250,13 @@ class DefinitionController final : public Controller {
     // The write below needs the definition as it is now.
     object = context_.reader.get(kDefinitions, "", name);
     if (!object) co_return Requeue{};
-    Json slim = co_await aside([&object] { return slim_definition(object->parse()); });
-    if (set_terminating(slim, done, context_.clock.wall()))
-      MOTH_CO_TRY(co_await write_status(*object, std::move(slim)));
+    // What only waits for the finalizer of this controller is gone before anybody could read it.
+    bool last = done && object->meta().finalizers.size() == 1;
+    if (!last) {
+      Json slim = co_await aside([&object] { return slim_definition(object->parse()); });
+      if (set_terminating(slim, done, context_.clock.wall()))
+        MOTH_CO_TRY(co_await write_status(*object, std::move(slim)));
+    }
     if (!done) co_return Requeue{};  // the last object's end brings the key back
     MOTH_CO_TRY(co_await release(*object));
     terminating_.erase(name);
