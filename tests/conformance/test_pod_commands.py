@@ -295,6 +295,24 @@ class Run(NodeCase):
         self.assertTrue(eventually(lambda: self.kubectl("logs", name) == "host\n"))
 
 
+    def test_debug_profiles(self):
+        self.run_pod("app", "exec sleep 1000")
+        for profile in ("general", "baseline", "netadmin", "sysadmin", "restricted"):
+            self.kubectl("debug", "app", f"--image={tools.IMAGE}", f"--profile={profile}", "-c", profile, "--attach=false",
+                         "--", "sleep", "300")
+        pod = self.wait_pod("app", lambda pod: len([status for status in pod["status"].get("ephemeralContainerStatuses", [])
+                                                    if "running" in status["state"]]) == 4)
+        states = {status["name"]: status["state"] for status in pod["status"]["ephemeralContainerStatuses"]}
+        # The image runs as root, which that profile forbids.
+        self.assertEqual(states["restricted"]["waiting"]["reason"], "CreateContainerConfigError")
+        capabilities = {name: int(self.kubectl("exec", "app", "-c", name, "--", "awk", "/CapEff/{print $2}",
+                                               "/proc/self/status"), 16) for name in ("general", "netadmin", "sysadmin")}
+        net_admin, sys_admin = 1 << 12, 1 << 21
+        self.assertFalse(capabilities["general"] & (net_admin | sys_admin))
+        self.assertTrue(capabilities["netadmin"] & net_admin)
+        self.assertTrue(capabilities["sysadmin"] & sys_admin)
+
+
 class Top(NodeCase):
     def test_top(self):
         self.run_pod("busy", "while :; do :; done", labels={"set": "top"}, container={

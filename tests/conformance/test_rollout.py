@@ -147,6 +147,14 @@ class Rollout(KubectlCase):
             self.assertEqual(self.kubectl("rollout", "restart", what), f"{what} restarted\n")
             self.assertTrue(self.value(what, ".spec.template.metadata.annotations"))
             self.assertIn("pausing is not supported", self.fails("rollout", "pause", what))
+            # What the status says decides; there are no pods to wait for.
+            live = self.json("get", what)
+            self.kubectl("patch", what, "--subresource=status", "--type=merge", "-p", json.dumps({"status": {
+                "observedGeneration": live["metadata"]["generation"], "currentRevision": "r", "updateRevision": "r",
+                "replicas": 0, "currentNumberScheduled": 0, "desiredNumberScheduled": 0, "numberMisscheduled": 0,
+                "numberReady": 0}}))
+            self.assertRegex(self.kubectl("rollout", "status", what, "--timeout=20s"),
+                             r"partitioned roll out complete: 0 new pods have been updated|daemon set \"x\" successfully rolled out")
 
     def test_of_what_is_not_there(self):
         for command in ("status", "history", "undo", "restart", "pause", "resume"):
