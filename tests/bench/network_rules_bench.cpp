@@ -86,7 +86,7 @@ Result<> rules_bench(int services, int endpoints) {
     }));
     if (transaction.empty()) continue;
     Result<> done;
-    changes.push_back(milliseconds([&] { done = nft->run(transaction.text); }));
+    changes.push_back(milliseconds([&] { done = nft->run(transaction.ahead + transaction.text); }));
     MOTH_TRY(done);
   }
   report("one endpoint more or less: plan", plans);

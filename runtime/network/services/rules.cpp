@@ -4,10 +4,12 @@
 //   services as with five thousand; rules exist once per distinct number of endpoints. Verdict maps
 //   would be neater, but the kernel walks all their elements whenever one is added (1.3 ms at
 //   5,000), so only the few sticky services are in one.
-// * A packet may look up the count before a transaction becomes visible and the endpoint after it,
-//   and kernels before 6.17 can miss an element that is being replaced. So n<k> has a second rule
-//   that takes the endpoint of index 0, and addresses of the service range are looked up a second
-//   time.
+// * A packet keeps to the rules of the moment in which it enters a base chain, but each lookup sees
+//   the elements of its own moment. It may look up the count before a transaction and the endpoint
+//   after it: so n<k> has a second rule that takes the endpoint of index 0. It may look for a
+//   frontend in one set before it moves there and in the other after it has left: so all sets are
+//   gone through a second time (kernels before 6.17, too, can miss an element that is replaced).
+//   And its rules must know the set that a frontend moves to: so that one is made ahead.
 // * A packet may also get its endpoint before a transaction and reach the masquerading chain after
 //   it. Were the endpoint out of `hairpin` by then, a pod would get a connection from its own
 //   address, which it drops; and since conntrack has settled the matter, the client's further tries
@@ -240,7 +242,7 @@ void RuleSet::Impl::change(const Frontend& frontend, const Applied* before, cons
   if (to.first.empty()) return;
   batch.add(to.first, to.second);
   if (!after->slots.empty() && !after->sticky() && counts.insert(to.first).second)
-    batch.structure(count_structure(config, !frontend.address, after->slots.size()));
+    batch.ahead(to.first, count_structure(config, !frontend.address, after->slots.size()));
 }
 
 void RuleSet::Impl::reference(const Applied& state, int delta,
@@ -388,6 +390,7 @@ Transaction RuleSet::flush() {
   Batch batch(impl_->config.table);
   Transaction transaction = impl_->apply(std::exchange(impl_->dirty, {}), batch);
   for (const Place& place : impl_->lingering.take_due()) batch.remove(place.first, place.second);
+  for (const auto& [name, structure] : batch.ahead()) transaction.ahead += structure;
   transaction.text = batch.text();
   return transaction;
 }
@@ -420,7 +423,17 @@ Transaction RuleSet::full_load(const ExistingTable& existing) {
       sets.insert(affinity_set(name, endpoint));
     }
   }
-  transaction.text = take_over(impl_->config, existing, chains, sets) + batch.text();
+  ExistingTable seen = existing;
+  std::string counts;
+  for (const auto& [name, structure] : batch.ahead()) {
+    counts += structure;
+    bool known = std::count(seen.chains.begin(), seen.chains.end(), name) > 0;
+    if (known || !takes_over(existing)) continue;
+    transaction.ahead += structure;
+    seen.chains.push_back(name);
+    seen.sets.push_back(name);
+  }
+  transaction.text = take_over(impl_->config, seen, chains, sets) + counts + batch.text();
   return transaction;
 }
 

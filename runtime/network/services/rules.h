@@ -42,6 +42,9 @@ struct RulesConfig {
 
 // One atomic change.
 struct Transaction {
+  // nft commands that change nothing for packets, but must be in effect before `text` is: sets that
+  // elements move to, with the rules that look into them. Often empty.
+  std::string ahead;
   std::string text;  // nft commands; empty: nothing to do
   // UDP frontends that lost an endpoint or got their first, with the endpoints that now serve them:
   // flows to others must be forgotten.

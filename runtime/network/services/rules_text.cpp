@@ -71,9 +71,9 @@ std::string static_rules(const RulesConfig& config) {
 
   rule("addresses", fmt::format("{} vmap @sticky", kFrontendKey));
   rule("node_ports", fmt::format("{} vmap @npsticky", kNodePortKey));
-  rule("services", "jump addresses");
-  rule("services", fmt::format("ip daddr {} jump addresses", services));
-  rule("services", "ip daddr != 127.0.0.0/8 fib daddr type local jump node_ports");
+  for (int time = 0; time < 2; ++time) rule("services", "jump addresses");
+  for (int time = 0; time < 2; ++time)
+    rule("services", "ip daddr != 127.0.0.0/8 fib daddr type local jump node_ports");
   rule("nat_pre", "jump services");
   rule("nat_out", "jump services");
 

@@ -21,6 +21,9 @@ class Batch {
     removed_[set].push_back(std::move(element));
   }
   void structure(std::string text) { structure_ += text; }
+  // What a transaction before this one brings in (Transaction::ahead); not part of text().
+  void ahead(const std::string& name, std::string text) { ahead_[name] = std::move(text); }
+  const std::map<std::string, std::string>& ahead() const { return ahead_; }
   void rules(std::string text) { rules_ += text; }
   void teardown(std::string text) { teardown_ += text; }
   std::string text() const;
@@ -28,6 +31,7 @@ class Batch {
  private:
   std::string table_;
   std::map<std::string, std::vector<std::string>> added_, removed_;
+  std::map<std::string, std::string> ahead_;
   std::string structure_, rules_, teardown_;
 };
 

@@ -68,18 +68,23 @@ struct Kernel {
   bool unknown = true;    // the kernel's state is not that of `rules`
   bool removing = false;  // the table is to go
 
+  Result<> write(const Transaction& transaction) {
+    if (!transaction.ahead.empty()) MOTH_TRY(nft->run(transaction.ahead));
+    return nft->run(transaction.text);
+  }
+
   Result<Transaction> load_all() {
     MOTH_ASSIGN(ExistingTable existing, nft->inspect(table));
     if (existing.present && !rules_can_take_over(existing)) existing.layout.clear();
     Transaction transaction = rules.full_load(existing);
-    auto loaded = nft->run(transaction.text);
+    auto loaded = write(transaction);
     if (!loaded && existing.present) {
       // Somebody changed the table by hand: start anew.
       log::warning("the service table could not be taken over and is replaced",
                    log::field("error", loaded.error().message));
       MOTH_TRY(nft->run(RuleSet::removal(table)));
       transaction = rules.full_load({});
-      loaded = nft->run(transaction.text);
+      loaded = write(transaction);
     }
     if (!loaded) return fail(std::move(loaded).error());
     unknown = false;
@@ -99,7 +104,7 @@ struct Kernel {
       }
       Transaction transaction = rules.flush();
       if (transaction.empty()) return transaction;
-      auto done = nft->run(transaction.text);
+      auto done = write(transaction);
       if (done) return transaction;
       log::error("a change of the service table failed; loading it as a whole",
                  log::field("error", done.error().message));

@@ -63,7 +63,9 @@ TEST(RuleSet, RemovingAnEndpointMovesTheLastIntoItsPlace) {
   rules.set(web({pod(2), pod(3), pod(4)}));
   rules.full_load({});
   rules.set(web({pod(3), pod(4)}));
-  EXPECT_EQ(rules.flush().text,
+  Transaction transaction = rules.flush();
+  // A packet that is under way knows the rules of the moment in which it came.
+  EXPECT_EQ(transaction.ahead,
             "add set ip moth_t n2 { type ipv4_addr . inet_proto . inet_service; }\n"
             "add chain ip moth_t n2\n"
             "add rule ip moth_t addresses ip daddr . meta l4proto . th dport @n2 goto n2\n"
@@ -78,7 +80,8 @@ TEST(RuleSet, RemovingAnEndpointMovesTheLastIntoItsPlace) {
             "add rule ip moth_t n2 meta l4proto sctp dnat ip to ip daddr . sctp dport . numgen "
             "random mod 2 map @ep_sctp\n"
             "add rule ip moth_t n2 meta l4proto sctp dnat ip to ip daddr . sctp dport . numgen inc "
-            "mod 1 map @ep_sctp\n"
+            "mod 1 map @ep_sctp\n");
+  EXPECT_EQ(transaction.text,
             "delete element ip moth_t ep_tcp { 10.96.0.20 . 80 . 0 : 10.244.0.2 . 8080, "
             "10.96.0.20 . 80 . 2 : 10.244.0.4 . 8080 }\n"
             "delete element ip moth_t n3 { 10.96.0.20 . tcp . 80 }\n"
@@ -261,6 +264,28 @@ TEST(RuleSet, MasqueradingOutlivesAFullLoad) {
   rules.settle();
   rules.settle();
   EXPECT_TRUE(rules.flush().empty());
+}
+
+TEST(RuleSet, ATakeOverMakesTheCountsThatAreNewAhead) {
+  RuleSet rules(kConfig);
+  rules.set(web({pod(2), pod(3)}));
+  ExistingTable existing{
+      true, kRulesLayout, {"addresses", "n1", "layout_1"}, {"n1", "hairpin", "outside"}, {}, {},
+      {}};
+  Transaction transaction = rules.full_load(existing);
+  EXPECT_TRUE(has(transaction.ahead, "add rule ip moth_t addresses"));
+  EXPECT_TRUE(has(transaction.ahead, "@n2 goto n2"));
+  EXPECT_TRUE(has(transaction.text, "flush chain ip moth_t n2\n")) << "what was made ahead";
+  EXPECT_TRUE(has(transaction.text, "@n2 goto n2")) << "since the chain was flushed";
+  EXPECT_TRUE(has(transaction.text, "delete chain ip moth_t n1\n"));
+  existing.chains.push_back("n2");
+  existing.sets.push_back("n2");
+  EXPECT_EQ(rules.full_load(existing).ahead, "");
+  EXPECT_EQ(rules.full_load({}).ahead, "") << "no table, no packets";
+  rules.set(web({pod(2)}));
+  EXPECT_TRUE(has(rules.flush().ahead, "@n1 goto n1"));
+  rules.set(web({pod(2), pod(3)}));
+  EXPECT_EQ(rules.flush().ahead, "") << "it is there since the load";
 }
 
 TEST(RuleSet, TakeOverKeepsBaseChainsAndAffinity) {
