@@ -1,6 +1,7 @@
 #include "runtime/network/pod_network.h"
 
 #include <fcntl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -9,6 +10,7 @@
 #include "runtime/network/netlink/conntrack.h"
 #include "runtime/network/netlink/route.h"
 #include "runtime/network/sysctl.h"
+#include "runtime/os/unique_fd.h"
 
 namespace moth::network {
 
@@ -162,13 +164,17 @@ Result<Attached> PodNetwork::attach(std::string_view pod_uid, Ipv4 ip) {
   }
   forget_flows_before_reuse(ip);
   MOTH_ASSIGN(int mtu, choose_mtu(host, config_.mtu));
+  os::UniqueFd inside;
   auto made = [&]() -> Result<> {
     auto created = netns_.create(pod_uid, [&]() -> Result<> {
+      inside.reset(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
       MOTH_TRY(add_pair(host, name, mtu));
       return configure_pod_end(ip, mac_of(name, 0));
     });
     if (!created) return fail(std::move(created).error());
-    return configure_host_end(host, name, alias, ip, mac_of(name, 1));
+    MOTH_TRY(configure_host_end(host, name, alias, ip, mac_of(name, 1)));
+    netlink::settle_carrier(inside.get(), kPodInterface);
+    return {};
   }();
   if (!made) {
     (void)netns_.remove(pod_uid);

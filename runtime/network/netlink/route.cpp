@@ -2,10 +2,13 @@
 
 #include <arpa/inet.h>
 #include <fmt/format.h>
+#include <linux/ethtool.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
+#include <linux/sockios.h>
 #include <linux/veth.h>
 #include <net/if.h>
+#include <sys/ioctl.h>
 
 #include <cerrno>
 #include <cstring>
@@ -78,6 +81,15 @@ Message route_message(std::uint16_t type, std::uint16_t flags, const Route& rout
 std::string to_string(const Mac& mac) {
   return fmt::format("{:02x}:{:02x}:{:02x}:{:02x}:{:02x}:{:02x}", mac[0], mac[1], mac[2], mac[3],
                      mac[4], mac[5]);
+}
+
+void settle_carrier(int inet_socket, const std::string& interface) {
+  // Whoever asks for the state of a link is told no carrier that cannot be used yet.
+  ethtool_value question{ETHTOOL_GLINK, 0};
+  ifreq request{};
+  std::strncpy(request.ifr_name, interface.c_str(), IFNAMSIZ - 1);
+  request.ifr_data = reinterpret_cast<char*>(&question);
+  (void)::ioctl(inet_socket, SIOCETHTOOL, &request);
 }
 
 Result<RouteSocket> RouteSocket::open() {

@@ -39,6 +39,11 @@ struct Route {
   std::uint32_t metric = 0;
 };
 
+// An end of a veth that came up before its peer has no queue, and drops what is sent, until the
+// kernel has taken note of the carrier. It does that in the background, after up to a second; this
+// makes it do so now. Best effort. `inet_socket`: any of the interface's namespace.
+void settle_carrier(int inet_socket, const std::string& interface);
+
 class RouteSocket {
  public:
   static Result<RouteSocket> open();

@@ -184,12 +184,14 @@ inline Result<std::string> make_uplink(NetnsDirectory& directory) {
   MOTH_ASSIGN(auto here, netlink::RouteSocket::open());
   MOTH_ASSIGN(auto lo, here.find_link("lo"));
   MOTH_TRY(here.set_up(lo->index));
+  int in_world = -1;
   MOTH_ASSIGN(std::string world, directory.create("world", [&]() -> Result<> {
     int fd = ::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
     netlink::Veth veth{"eth0", "eth0", {2, 0, 0, 0, 0, 2}, {2, 0, 0, 0, 0, 1}, 1500, fd};
     auto added = here.add_veth(veth);
     ::close(fd);
     MOTH_TRY(added);
+    in_world = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     MOTH_ASSIGN(auto inside, netlink::RouteSocket::open());
     MOTH_ASSIGN(auto eth, inside.find_link("eth0"));
     MOTH_TRY(inside.set_up(eth->index));
@@ -197,6 +199,8 @@ inline Result<std::string> make_uplink(NetnsDirectory& directory) {
   }));
   MOTH_ASSIGN(auto eth, here.find_link("eth0"));
   MOTH_TRY(here.set_up(eth->index));
+  netlink::settle_carrier(in_world, "eth0");
+  ::close(in_world);
   MOTH_TRY(here.add_address(eth->index, kNode, 24));
   netlink::Route route;
   route.destination = {{0}, 0};

@@ -103,6 +103,23 @@ TEST(PodNetwork, PodsReachEachOtherTheHostAndTheWorld) {
   });
 }
 
+// An interface drops what is sent until the kernel has noticed that its peer came up, too, which it
+// does in the background. A lost SYN is sent again after a second.
+TEST(PodNetwork, TheFirstPacketIsNotLost) {
+  in_lab([] {
+    Machine machine;
+    EchoServer on_host("host", "", Protocol::kTcp, 81);
+    for (int i = 0; i < 40; ++i) {
+      std::string uid = "0000" + std::to_string(1000 + i) + "-0000-4000-8000-000000000001";
+      Ipv4 ip{Ipv4::of(10, 244, 0, 10).value + static_cast<std::uint32_t>(i)};
+      auto pod = machine.pods.attach(uid, ip);
+      ASSERT_TRUE(pod) << pod.error().message;
+      std::string reply = Client(pod->netns_path, Protocol::kTcp, {kNode, 81}, 900).ask();
+      ASSERT_EQ(reply, "host " + ip.text()) << "pod " << i;
+    }
+  });
+}
+
 TEST(PodNetwork, AttachIsIdempotentAndRepairs) {
   in_lab([] {
     Machine machine;
