@@ -115,11 +115,12 @@ class KubectlCase(ClusterCase):
         return str(path)
 
     def editor(self, script: str) -> dict:
-        """Environment with an editor that runs `script` on the file ($1)."""
-        path = self.folder() / "editor"
+        """Environment with an editor that runs `script` on the file ($1), and a place for the files that kubectl leaves."""
+        folder = self.folder()
+        path = folder / "editor"
         path.write_text("#!/bin/sh\n" + script + "\n")
         path.chmod(0o755)
-        return {"KUBE_EDITOR": str(path)}
+        return {"KUBE_EDITOR": str(path), "TMPDIR": str(folder)}
 
     def make_node(self, name: str, **metadata) -> None:
         """A node made by hand, for the scheduler and for commands about nodes."""
