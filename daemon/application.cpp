@@ -28,6 +28,7 @@
 #include "api/server/admission/service_allocator.h"
 #include "api/server/api_server.h"
 #include "api/server/core_answers.h"
+#include "api/server/webhooks/conversion.h"
 #include "api/server/webhooks/policies.h"
 #include "api/server/webhooks/webhooks.h"
 #include "daemon/bootstrap.h"
@@ -272,6 +273,8 @@ Task<Result<>> Application::Impl::start_api() {
       {"start", [this] { return ready ? std::string() : std::string("still starting"); }});
   options.metrics = [this] { return metrics.expose(); };
   options.backup = [this] { return backup(); };
+  options.convert = server::make_converter(executors.io(), executors.blocking(), *store, *registry,
+                                           system_random());
   api = std::make_unique<server::ApiServer>(executors, *pipeline, node ? node->api() : nullptr,
                                             std::move(options));
 

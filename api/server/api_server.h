@@ -39,6 +39,11 @@ struct ApiServerOptions {
   std::function<std::string()> metrics;
   // Makes a consistent copy of the store, for GET /moth/v1/backup; called on control. Unset: 404.
   std::function<Task<Result<PieceReader>>()> backup;
+  // Converts objects of custom resources by their webhook (webhooks/conversion.h, make_converter);
+  // called on control. Unset: such requests answer 503.
+  std::function<Task<Result<std::vector<Json>>>(const resources::ResourceDef& to,
+                                                std::vector<Json> objects)>
+      convert;
   std::size_t max_list_snapshots = 64;  // paged lists kept for their next pages
 };
 

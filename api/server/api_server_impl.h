@@ -10,7 +10,6 @@
 #include "api/base/notifier.h"
 #include "api/base/task_scope.h"
 #include "api/http/client.h"
-#include "api/base/notifier.h"
 #include "api/server/api_server.h"
 #include "api/server/list_snapshots.h"
 #include "api/server/negotiation.h"
@@ -66,6 +65,18 @@ class ApiServer::Impl {
   Task<Result<>> remove_collection(Call& call);
   Task<Result<>> bind_pod(Call& call, Json binding);
   Task<Result<>> evict_pod(Call& call, Json eviction);
+  // converted_handlers.cpp
+  bool converts(const resources::ResourceDef& def) const;
+  Target stored_target(const Call& call) const;  // what the pipeline works on
+  Task<Result<std::vector<Json>>> convert(const resources::ResourceDef& to,
+                                          std::vector<Json> objects);
+  // Stored objects into the version of `def`.
+  Task<Result<>> convert_all(const resources::ResourceDef& def, std::vector<ObjectPtr>& objects);
+  Task<Result<ObjectPtr>> shown(const Call& call, ObjectPtr stored);
+  Task<Result<Json>> to_stored(Call& call, Json object, const Json* old);
+  Task<Result<Json>> newest(const Call& call);
+  Task<Result<WriteResult>> update_converted(Call& call, Json object);
+  Task<Result<WriteResult>> patch_converted(Call& call, client::PatchType type, Json patch);
   // log_handler.cpp
   Task<Result<>> log(Call& call);
   // stream_handlers.cpp

@@ -76,9 +76,10 @@ Task<Result<>> ApiServer::Impl::send_object(Call& call, int status, ObjectPtr ob
 }
 
 Task<Result<>> ApiServer::Impl::get(Call& call) {
-  auto object = co_await call_on(control(), [&] { return pipeline_.get(call.target); });
+  auto object = co_await call_on(control(), [&] { return pipeline_.get(stored_target(call)); });
   if (!object) co_return fail(object.error());
-  co_return co_await send_object(call, 200, *object);
+  MOTH_CO_ASSIGN(ObjectPtr seen, co_await shown(call, *std::move(object)));
+  co_return co_await send_object(call, 200, std::move(seen));
 }
 
 // A client that saw a revision elsewhere (a backup, another server) is told to come back.
@@ -152,7 +153,11 @@ Task<Result<>> ApiServer::Impl::list(Call& call) {
 Task<Result<>> ApiServer::Impl::send_list(Call& call, Form form, ListPage page) {
   static const auto kComma = std::make_shared<const std::string>(",");
   const resources::ResourceDef& def = *call.def;
-  for (ObjectPtr& object : page.objects) object = to_version(def, object);
+  if (converts(def)) {
+    MOTH_CO_TRY(co_await convert_all(def, page.objects));
+  } else {
+    for (ObjectPtr& object : page.objects) object = to_version(def, object);
+  }
   http::Response response = http::Response::json(200, "");
   if (form == Form::kObject) {
     response.body = list_head(def, page);

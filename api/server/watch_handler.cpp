@@ -166,7 +166,7 @@ Task<Result<>> ApiServer::Impl::watch(Call& call) {
   static const auto kEnd = shared("}\n");
   auto append = [&](std::vector<http::SharedText>& parts, const char* type,
                     const ObjectPtr& object) {
-    ObjectPtr seen = to_version(def, object);
+    ObjectPtr seen = converts(def) ? object : to_version(def, object);
     parts.push_back(event_head(type));
     parts.push_back(form == Form::kObject ? seen->shared_text()
                                           : shared(object_text(call, form, seen, first)));
@@ -191,11 +191,30 @@ Task<Result<>> ApiServer::Impl::watch(Call& call) {
   };
 
   std::vector<http::SharedText> parts;
+  // What is to be told, in the version of this watch. False when a webhook failed: the client is
+  // told and begins anew.
+  using Told = std::vector<std::pair<const char*, ObjectPtr>>;
+  auto tell = [&](Told told) -> Task<bool> {
+    if (converts(def) && !told.empty()) {
+      std::vector<ObjectPtr> objects;
+      for (auto& [type, object] : told) objects.push_back(object);
+      if (auto done = co_await convert_all(def, objects); !done) {
+        parts.push_back(
+            shared(R"({"type":"ERROR","object":)" + done.error().to_status().dump() + "}\n"));
+        co_return false;
+      }
+      for (std::size_t i = 0; i < told.size(); ++i) told[i].second = objects[i];
+    }
+    for (const auto& [type, object] : told) append(parts, type, object);
+    co_return true;
+  };
+  Told initial;
   for (const ObjectPtr& object : plan->initial) {
-    if (selection.everything() || selection.matches(*object)) append(parts, "ADDED", object);
+    if (selection.everything() || selection.matches(*object)) initial.emplace_back("ADDED", object);
   }
   plan->initial.clear();
-  if (wishes.initial_bookmark) parts.push_back(bookmark(plan->revision, true));
+  bool converting = co_await tell(std::move(initial));
+  if (converting && wishes.initial_bookmark) parts.push_back(bookmark(plan->revision, true));
   if (!parts.empty()) {
     if (auto sent = co_await out.write(std::move(parts)); !sent) co_return Result<>{};
   }
@@ -204,7 +223,7 @@ Task<Result<>> ApiServer::Impl::watch(Call& call) {
   MonoTime end = clock.mono() + wishes.timeout;
   MonoTime next_bookmark = clock.mono() + kBookmarkEvery;
   StoreWatch* cursor = plan->watch.get();
-  while (!out.closed() && clock.mono() < end) {
+  while (converting && !out.closed() && clock.mono() < end) {
     // Of a custom resource that is gone or has another schema there is nothing more to tell than
     // what has happened already.
     bool gone = def.custom && !still_served(def);
@@ -222,11 +241,13 @@ Task<Result<>> ApiServer::Impl::watch(Call& call) {
       (void)co_await out.write(std::move(parts));
       break;
     }
+    Told told;
     for (const StoreEvent& event : *events) {
       if (const char* type = visible_type(event, selection, call.info.ns))
-        append(parts, type, event.object);
+        told.emplace_back(type, event.object);
     }
-    if (wishes.bookmarks && clock.mono() >= std::min(next_bookmark, end)) {
+    converting = co_await tell(std::move(told));
+    if (converting && wishes.bookmarks && clock.mono() >= std::min(next_bookmark, end)) {
       std::uint64_t revision = co_await call_on(control(), [&] { return cursor->revision(); });
       parts.push_back(bookmark(revision, false));
       next_bookmark = clock.mono() + kBookmarkEvery;

@@ -62,10 +62,14 @@ Task<Result<>> ApiServer::Impl::create(Call& call) {
                                          call.info.subresource, call.def->qualified())));
   }
   co_await warm_up(call, body.value, executors_.blocking());
+  if (converts(*call.def)) {
+    MOTH_CO_ASSIGN(body.value, co_await to_stored(call, std::move(body.value), nullptr));
+  }
   auto written = co_await await_on(
-      control(), pipeline_.create(call.target, std::move(body.value), call.context));
+      control(), pipeline_.create(stored_target(call), std::move(body.value), call.context));
   if (!written) co_return fail(written.error());
-  co_return co_await send_object(call, 201, written->object);
+  MOTH_CO_ASSIGN(ObjectPtr seen, co_await shown(call, written->object));
+  co_return co_await send_object(call, 201, std::move(seen));
 }
 
 // For writes that create what they do not find.
@@ -83,10 +87,14 @@ Task<Result<>> ApiServer::Impl::update(Call& call) {
   MOTH_CO_TRY(judge_duplicates(call, body, call.context.warnings));
   if (call.def->allow_create_on_update) note_right_to_create(call);
   co_await warm_up(call, body.value, executors_.blocking());
-  auto written = co_await await_on(
-      control(), pipeline_.update(call.target, std::move(body.value), call.context));
+  bool converted = converts(*call.def) && call.info.subresource != "scale";
+  auto written = converted ? co_await update_converted(call, std::move(body.value))
+                           : co_await await_on(
+                                 control(), pipeline_.update(stored_target(call),
+                                                             std::move(body.value), call.context));
   if (!written) co_return fail(written.error());
-  co_return co_await send_object(call, written->created ? 201 : 200, written->object);
+  MOTH_CO_ASSIGN(ObjectPtr seen, co_await shown(call, written->object));
+  co_return co_await send_object(call, written->created ? 201 : 200, std::move(seen));
 }
 
 Task<Result<>> ApiServer::Impl::patch(Call& call) {
@@ -100,19 +108,26 @@ Task<Result<>> ApiServer::Impl::patch(Call& call) {
         fmt::format("error strict decoding YAML: {}", fmt::join(body.duplicates, ", "))));
   }
   co_await warm_up(call, body.value, executors_.blocking());
-  auto written = co_await await_on(
-      control(), pipeline_.patch(call.target, type, std::move(body.value), call.context));
+  bool converted = converts(*call.def) && call.info.subresource != "scale";
+  auto written = converted ? co_await patch_converted(call, type, std::move(body.value))
+                           : co_await await_on(
+                                 control(), pipeline_.patch(stored_target(call), type,
+                                                            std::move(body.value), call.context));
   if (!written) co_return fail(written.error());
-  co_return co_await send_object(call, written->created ? 201 : 200, written->object);
+  MOTH_CO_ASSIGN(ObjectPtr seen, co_await shown(call, written->object));
+  co_return co_await send_object(call, written->created ? 201 : 200, std::move(seen));
 }
 
 Task<Result<>> ApiServer::Impl::remove(Call& call) {
   MOTH_CO_ASSIGN(client::DeleteOptions options, decode_delete_options(call.request()));
   call.context.dry_run = options.dry_run;
-  auto removed =
-      co_await await_on(control(), pipeline_.remove(call.target, std::move(options), call.context));
+  auto removed = co_await await_on(
+      control(), pipeline_.remove(stored_target(call), std::move(options), call.context));
   if (!removed) co_return fail(removed.error());
-  if (!removed->removed) co_return co_await send_object(call, 200, removed->object);
+  if (!removed->removed) {
+    MOTH_CO_ASSIGN(ObjectPtr seen, co_await shown(call, removed->object));
+    co_return co_await send_object(call, 200, std::move(seen));
+  }
   co_await send_json(call, 200, success_status(*call.def, *removed->object).dump());
   co_return Result<>{};
 }

@@ -368,8 +368,11 @@ class CustomResources(ClusterCase):
         self.assertIn('must be spec.names.plural+"."+spec.group', self.refused(self.apply(body, check=False)))
         body = self.definition()
         body["spec"]["conversion"] = {"strategy": "Webhook", "webhook": {
-            "conversionReviewVersions": ["v1"], "clientConfig": {"url": "https://a.b/c"}}}
-        self.assertIn("conversion webhooks are not supported", self.refused(self.apply(body, check=False)))
+            "conversionReviewVersions": ["v9"], "clientConfig": {"url": "http://a.b/c"}}}
+        text = self.refused(self.apply(body, check=False))
+        self.assertIn("spec.conversion.webhook.clientConfig.url: Invalid value: \"http\": 'https' is the only allowed",
+                      text)
+        self.assertIn("must include at least one of v1, v1beta1", text)
 
     def test_names_that_are_taken(self):
         self.define()

@@ -17,6 +17,8 @@ void check_rules(FieldErrors& errors, const Json& object, const char* key, const
 void check_selectors(FieldErrors& errors, const Json& object, const FieldPath& path);
 // A MatchResources at `path`.
 void check_match_resources(FieldErrors& errors, const Json& match, const FieldPath& path);
+// webhook.clientConfig: where the webhook is.
+void check_client(FieldErrors& errors, const Json& webhook, const FieldPath& parent);
 // object.matchConditions.
 void check_match_conditions(FieldErrors& errors, const Json& object, const FieldPath& path);
 

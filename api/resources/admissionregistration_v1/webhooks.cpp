@@ -109,6 +109,8 @@ void check_service(FieldErrors& errors, const Json& service, const FieldPath& pa
   check_service_path(errors, string_or(service, "path"), path.child("path"));
 }
 
+}  // namespace
+
 void check_client(FieldErrors& errors, const Json& webhook, const FieldPath& parent) {
   const Json& config = object_of(webhook, "clientConfig");
   FieldPath path = parent.child("clientConfig");
@@ -122,6 +124,8 @@ void check_client(FieldErrors& errors, const Json& webhook, const FieldPath& par
     check_service(errors, *service, path.child("service"));
   }
 }
+
+namespace {
 
 void check_review_versions(FieldErrors& errors, const Json& webhook, const FieldPath& parent) {
   FieldPath path = parent.child("admissionReviewVersions");

@@ -8,6 +8,7 @@
 #include "api/machinery/jsonpath.h"
 #include "api/machinery/managed_text.h"
 #include "api/machinery/time.h"
+#include "api/resources/apiextensions_v1/conversion.h"
 #include "api/resources/apiextensions_v1/definition_rules.h"
 #include "api/resources/apiextensions_v1/prepared_schema.h"
 #include "api/resources/cells.h"
@@ -43,6 +44,9 @@ Json published(Json schema, const Json& spec, const std::string& version) {
 
 class Kind final : public CustomKind {
  public:
+  // spec.conversion.webhook of the definition; null: there is none.
+  std::shared_ptr<const Json> webhook;
+
   Kind(SharedSchema schema, std::unique_ptr<const schema::DynamicTypes> types, const Json& openapi)
       : schema_(std::move(schema)),
         types_(std::move(types)),
@@ -270,9 +274,16 @@ const Json& schema_of(const Json& version) {
   return schema ? *schema : kNoSchema;
 }
 
-// Versions of one shape share the schema.
+// What versions share: the schema, when they have one shape, and the webhook.
 class SchemasOfVersions {
  public:
+  explicit SchemasOfVersions(const Json& spec) {
+    const Json& conversion = object_of(spec, "conversion");
+    if (string_or(conversion, "strategy") == "Webhook")
+      webhook = std::make_shared<const Json>(object_of(conversion, "webhook"));
+  }
+  std::shared_ptr<const Json> webhook;
+
   Result<SharedSchema> get(const Json& schema) {
     for (const auto& [json, made] : made_) {
       if (*json == schema) return made;
@@ -296,8 +307,10 @@ Result<ResourceDef> make_row(const Json& spec, const Json& version, const std::s
   MOTH_ASSIGN(SharedSchema parsed, schemas.get(schema));
   MOTH_ASSIGN(auto types, schema::DynamicTypes::build(row.group, name, row.kind,
                                                       string_or(names, "listKind"), schema));
-  auto kind = std::make_shared<const Kind>(std::move(parsed), std::move(types),
-                                           published(schema, spec, name));
+  auto made =
+      std::make_shared<Kind>(std::move(parsed), std::move(types), published(schema, spec, name));
+  made->webhook = schemas.webhook;
+  KindPtr kind = std::move(made);
   row.custom = kind;
   row.type_name = std::string(kind->type().name());
   row.served = bool_or(version, "served");
@@ -331,12 +344,17 @@ Result<ResourceDef> make_row(const Json& spec, const Json& version, const std::s
 
 }  // namespace
 
+const Json* conversion_webhook(const ResourceDef& def) {
+  const auto* kind = dynamic_cast<const Kind*>(def.custom.get());
+  return kind ? kind->webhook.get() : nullptr;
+}
+
 Result<std::vector<ResourceDef>> custom_rows(const Json& definition,
                                              const CustomRowOptions& options) {
   std::vector<ResourceDef> rows;
   const Json& spec = object_of(definition, "spec");
   std::string stored = stored_version(definition);
-  SchemasOfVersions schemas;
+  SchemasOfVersions schemas(spec);
   for (const Json& version : items(spec, "versions")) {
     bool is_stored = string_or(version, "name") == stored;
     if (!bool_or(version, "served") && !is_stored) continue;

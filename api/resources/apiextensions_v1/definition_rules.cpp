@@ -7,6 +7,7 @@
 #include <cctype>
 #include <set>
 
+#include "api/resources/admissionregistration_v1/match_checks.h"
 #include "api/resources/apiextensions_v1/prepared_schema.h"
 #include "api/resources/check.h"
 #include "api/resources/conditions.h"
@@ -291,15 +292,33 @@ void check_versions(FieldErrors& errors, const Json& versions, const FieldPath& 
     check_version(errors, versions[i], path.index(i), common, i == 0);
 }
 
+void check_webhook(FieldErrors& errors, const Json& conversion, const FieldPath& path) {
+  const Json& webhook = object_of(conversion, "webhook");
+  if (!has(webhook, "clientConfig")) {
+    errors.push_back(FieldError::required(path.child("clientConfig"),
+                                          "required when strategy is set to Webhook"));
+  } else {
+    check_client(errors, webhook, path);
+  }
+  std::vector<std::string> versions = strings(webhook, "conversionReviewVersions");
+  FieldPath at = path.child("conversionReviewVersions");
+  bool known = std::any_of(versions.begin(), versions.end(), [](const std::string& version) {
+    return version == "v1" || version == "v1beta1";
+  });
+  if (versions.empty()) {
+    errors.push_back(FieldError::required(at, "must specify one of v1, v1beta1"));
+  } else if (!known) {
+    errors.push_back(FieldError::invalid(at, webhook["conversionReviewVersions"],
+                                         "must include at least one of v1, v1beta1"));
+  }
+}
+
 void check_conversion(FieldErrors& errors, const Json& conversion, const FieldPath& path) {
   std::string strategy = string_or(conversion, "strategy");
   if (strategy.empty()) {
     errors.push_back(FieldError::required(path.child("strategy"), ""));
   } else if (strategy == "Webhook") {
-    errors.push_back(FieldError::invalid(
-        path.child("strategy"), strategy,
-        "conversion webhooks are not supported: use strategy None, which changes the apiVersion "
-        "alone, with versions of one shape"));
+    check_webhook(errors, conversion, path.child("webhook"));
   } else if (strategy != "None") {
     errors.push_back(
         FieldError::not_supported(path.child("strategy"), strategy, {"None", "Webhook"}));
@@ -372,6 +391,11 @@ void set_definition_defaults(Json& definition) {
   if (string_or(names, "listKind").empty() && !kind.empty()) names["listKind"] = kind + "List";
   Json& conversion = object_at(*spec, "conversion");
   if (string_or(conversion, "strategy").empty()) conversion["strategy"] = "None";
+  if (Json* client = member(conversion, "webhook")) {
+    Json* config = member(*client, "clientConfig");
+    Json* service = config ? member(*config, "service") : nullptr;
+    if (service && service->is_object() && !has(*service, "port")) (*service)["port"] = 443;
+  }
   edit_items(*spec, "versions", [](Json& version) {
     for (const char* flag : {"served", "storage"}) {
       if (!has(version, flag)) version[flag] = false;

@@ -60,6 +60,8 @@ MatchCondition parse_condition(const Json& json) {
   return condition;
 }
 
+}  // namespace
+
 void parse_client(Webhook& webhook, const Json& client) {
   webhook.url = string_or(client, "url");
   const Json& service = resources::object_of(client, "service");
@@ -70,8 +72,6 @@ void parse_client(Webhook& webhook, const Json& client) {
   // A Secret's bytes: the PEM text in base64.
   if (auto pem = schema::decode_base64(string_or(client, "caBundle"))) webhook.ca_pem = *pem;
 }
-
-}  // namespace
 
 std::string_view to_string(Operation operation) {
   switch (operation) {

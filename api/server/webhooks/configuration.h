@@ -57,6 +57,9 @@ struct Webhook {
   std::string key() const { return configuration + "/" + name; }
 };
 
+// Where a webhook is, from its clientConfig.
+void parse_client(Webhook& webhook, const Json& client);
+
 // The webhooks of one configuration object, in order.
 std::vector<Webhook> parse_webhooks(const Object& configuration);
 
