@@ -67,6 +67,7 @@ class ApiServer::Impl {
   Task<Result<>> evict_pod(Call& call, Json eviction);
   // converted_handlers.cpp
   bool converts(const resources::ResourceDef& def) const;
+  Task<bool> writes_converted(const Call& call);
   Target stored_target(const Call& call) const;  // what the pipeline works on
   Task<Result<std::vector<Json>>> convert(const resources::ResourceDef& to,
                                           std::vector<Json> objects);

@@ -22,7 +22,18 @@ bool names_version(const Json& patch) {
 }  // namespace
 
 bool ApiServer::Impl::converts(const resources::ResourceDef& def) const {
-  return !def.is_storage() && resources::conversion_webhook(def) != nullptr;
+  return resources::conversion_webhook(def) != nullptr;
+}
+
+// Whether a write goes through another version than the stored one. That is so for requests of the
+// stored version, too, as long as the object is from the time of another.
+Task<bool> ApiServer::Impl::writes_converted(const Call& call) {
+  const resources::ResourceDef& def = *call.def;
+  if (!converts(def) || call.info.subresource == "scale") co_return false;
+  if (!def.is_storage()) co_return true;
+  ObjectPtr stored = co_await call_on(
+      control(), [&] { return pipeline_.storage().get(def, call.target.ns, call.target.name); });
+  co_return stored && stored->api_version() != def.api_version();
 }
 
 Target ApiServer::Impl::stored_target(const Call& call) const {
@@ -41,13 +52,19 @@ Task<Result<std::vector<Json>>> ApiServer::Impl::convert(const resources::Resour
 Task<Result<>> ApiServer::Impl::convert_all(const resources::ResourceDef& def,
                                             std::vector<ObjectPtr>& objects) {
   std::vector<Json> stored;
-  for (const ObjectPtr& object : objects) stored.push_back(object->parse());
+  std::vector<ObjectPtr*> places;
+  for (ObjectPtr& object : objects) {
+    if (object->api_version() == def.api_version()) continue;
+    stored.push_back(object->parse());
+    places.push_back(&object);
+  }
+  if (places.empty()) co_return Result<>{};
   MOTH_CO_ASSIGN(auto converted, co_await convert(def, std::move(stored)));
-  for (std::size_t i = 0; i < objects.size(); ++i) {
-    converted[i]["metadata"]["resourceVersion"] =
-        std::to_string(objects[i]->meta().resource_version);
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    ObjectPtr& object = *places[i];
+    converted[i]["metadata"]["resourceVersion"] = std::to_string(object->meta().resource_version);
     // Pruned and with the defaults of the version; the apiVersion is right already.
-    objects[i] = Object::from_json(def.from_storage(converted[i]));
+    object = Object::from_json(def.from_storage(converted[i]));
   }
   co_return Result<>{};
 }

@@ -62,7 +62,7 @@ Task<Result<>> ApiServer::Impl::create(Call& call) {
                                          call.info.subresource, call.def->qualified())));
   }
   co_await warm_up(call, body.value, executors_.blocking());
-  if (converts(*call.def)) {
+  if (converts(*call.def) && !call.def->is_storage()) {
     MOTH_CO_ASSIGN(body.value, co_await to_stored(call, std::move(body.value), nullptr));
   }
   auto written = co_await await_on(
@@ -87,7 +87,7 @@ Task<Result<>> ApiServer::Impl::update(Call& call) {
   MOTH_CO_TRY(judge_duplicates(call, body, call.context.warnings));
   if (call.def->allow_create_on_update) note_right_to_create(call);
   co_await warm_up(call, body.value, executors_.blocking());
-  bool converted = converts(*call.def) && call.info.subresource != "scale";
+  bool converted = co_await writes_converted(call);
   auto written = converted ? co_await update_converted(call, std::move(body.value))
                            : co_await await_on(
                                  control(), pipeline_.update(stored_target(call),
@@ -108,7 +108,7 @@ Task<Result<>> ApiServer::Impl::patch(Call& call) {
         fmt::format("error strict decoding YAML: {}", fmt::join(body.duplicates, ", "))));
   }
   co_await warm_up(call, body.value, executors_.blocking());
-  bool converted = converts(*call.def) && call.info.subresource != "scale";
+  bool converted = co_await writes_converted(call);
   auto written = converted ? co_await patch_converted(call, type, std::move(body.value))
                            : co_await await_on(
                                  control(), pipeline_.patch(stored_target(call), type,

@@ -28,7 +28,7 @@ class Conversion(ClusterCase):
         self.server.routes["/convert"] = lambda request: self.answer(request)
         self.group = f"{self.ns}.example.com"
         self.crd = f"widgets.{self.group}"
-        definition = {
+        self.definition = definition = {
             "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
             "metadata": {"name": self.crd},
             "spec": {"group": self.group, "scope": "Namespaced", "names": {"plural": "widgets", "kind": "Widget"},
@@ -98,6 +98,23 @@ class Conversion(ClusterCase):
         self.assertEqual(self.kubectl("get", self.crd, "-o", "name").stdout, f"widget.{self.group}/two\n")
         path, request = self.server.asked[0]
         self.assertEqual((path, request["desiredAPIVersion"]), ("/convert", f"{self.group}/v1"))
+
+    def test_the_stored_version_moves_on(self):
+        self.kubectl("apply", "-f", "-", input=self.widget("v1", replicas=3))
+        for version in self.definition["spec"]["versions"]:
+            version["storage"] = version["name"] == "v1beta1"
+        self.kubectl("apply", "-f", "-", input=json.dumps(self.definition))
+        status = json.loads(self.kubectl("get", "crd", self.crd, "-o", "json").stdout)["status"]
+        self.assertEqual(status["storedVersions"], ["v1", "v1beta1"])
+        # The object is still in the old form; both versions show it.
+        self.assertTrue(eventually(lambda: self.get("v1beta1")["spec"] == {"count": 3, "colour": "red"}, 5))
+        self.assertEqual(self.get("v1")["spec"], {"replicas": 3, "colour": "red"})
+        self.kubectl("patch", f"widgets.v1beta1.{self.group}", "one", "--type=merge", "-p", '{"spec":{"count":4}}')
+        self.assertEqual(self.get("v1")["spec"]["replicas"], 4)
+        self.kubectl("patch", f"widgets.v1.{self.group}", "one", "--type=merge", "-p", '{"spec":{"replicas":5}}')
+        self.server.asked.clear()
+        self.assertEqual(self.get("v1beta1")["spec"]["count"], 5)
+        self.assertEqual(self.server.asked, [])
 
     def test_objects_are_checked_in_the_version_of_the_request(self):
         refused = self.kubectl("create", "-f", "-", input=self.widget("v1beta1", count=12), check=False)

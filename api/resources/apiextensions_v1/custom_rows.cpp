@@ -200,9 +200,10 @@ void set_hooks(ResourceDef& row, const KindPtr& kind, bool has_status) {
   row.validate_status = row.validate_update;
 }
 
-// Any stored form to the form of this row.
+// Any stored form to the form of this row. What is for a webhook to convert stays as it is.
 std::function<Json(const Json&)> converter(const KindPtr& kind, std::string api_version) {
   return [kind, api_version = std::move(api_version)](const Json& object) {
+    if (kind->webhook && string_or(object, "apiVersion") != api_version) return object;
     Json converted = object;
     converted["apiVersion"] = api_version;
     prune(kind->schema(), converted);

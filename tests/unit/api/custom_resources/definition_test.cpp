@@ -99,8 +99,17 @@ TEST(Definition, Spec) {
   EXPECT_EQ(spec_errors("/spec/names/listKind", "Widget"),
             "spec.names.listKind: Invalid value: \"Widget\": kind and listKind may not be the "
             "same\n");
-  EXPECT_NE(spec_errors("/spec/conversion", "{strategy: Webhook}").find("use strategy None"),
-            std::string::npos);
+  EXPECT_EQ(
+      spec_errors("/spec/conversion", "{strategy: Webhook}"),
+      "spec.conversion.webhook.clientConfig: Required value: required when strategy is set to "
+      "Webhook\n"
+      "spec.conversion.webhook.conversionReviewVersions: Required value: must specify one of "
+      "v1, v1beta1\n");
+  EXPECT_EQ(
+      spec_errors("/spec/conversion",
+                  "{strategy: Webhook, webhook: {conversionReviewVersions: [v1], clientConfig: "
+                  "{service: {name: a, namespace: b}}}}"),
+      "");
   EXPECT_EQ(spec_errors("/status/storedVersions", "[v0, v1]"),
             "status.storedVersions[0]: Invalid value: \"v0\": must appear in spec.versions\n");
   EXPECT_EQ(spec_errors("/spec/versions/0/additionalPrinterColumns",
