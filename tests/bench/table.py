@@ -7,9 +7,12 @@ import subprocess
 ROWS = [
     ("first_start", "start to `/readyz`, empty (first: makes its certificates)", "150", "ms"),
     ("restart", "start to `/readyz` again", "150", "ms"),
+    ("start_alone", "start to `/readyz` of `--without-node`, empty", "150", "ms"),
     ("pss_empty", "PSS of mothd, idle, empty", "20", "MB"),
     ("pss_100", "PSS of mothd, idle, with 100 pods", "40", "MB"),
     ("pss_shim", "shim, PSS per container", "0.1", "MB"),
+    ("pss_pod", "memory per stored pod", "", "KB"),
+    ("pss_watcher", "memory per watcher", "", "KB"),
     ("cpu_idle", "CPU of mothd, idle with 50 pods", "0.1", "% of a core"),
     ("disk_idle", "disk bytes written per idle hour, 50 pods", "0", "bytes"),
     ("pod_p50", "apply to Running, cached image, one pod, p50", "60", "ms"),
@@ -69,12 +72,15 @@ class Table:
                 measured += f" ({self.extras[name]})"
             if value is not None and missed(budget, value, name):
                 measured = f"**{measured}**"
-            lines.append(f"| {what} | {float(budget):,g} {unit} | {measured} | {'; '.join(self.peers.get(name, []))} |")
+            limit = f"{float(budget):,g} {unit}" if budget else "none"
+            lines.append(f"| {what} | {limit} | {measured} | {'; '.join(self.peers.get(name, []))} |")
         lines += ["", "Bold: misses the budget."] + [f"Note: {text}" for text in self.notes]
         return "\n".join(lines)
 
 
 def missed(budget: str, value: float, name: str) -> bool:
+    if not budget:
+        return False
     more_is_better = name in ("creates", "gets", "service_1", "service_100")
     return value < float(budget) if more_is_better else value > float(budget)
 
