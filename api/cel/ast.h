@@ -26,8 +26,8 @@ enum class Op {
   kMap,            // children: key, value, key, value...
   kComprehension,  // macro over children[0], of children[1] and perhaps [2]; `text` is the
                    // variable, `second` the value where `text` is the index or key
-  kOptMap,  // children[0].optMap(text, children[1]); flat: optFlatMap
-  kBind,    // cel.bind(text, children[0], children[1])
+  kOptMap,         // children[0].optMap(text, children[1]); flat: optFlatMap
+  kBind,           // cel.bind(text, children[0], children[1])
 };
 
 enum class Macro {
@@ -61,6 +61,41 @@ struct Node {
   int second_slot = -1;
 };
 using NodePtr = std::unique_ptr<Node>;
+
+// Calls what `walker` has for the operation of the node.
+template <class Walker, class AnyNode>
+auto walk_node(Walker& walker, AnyNode& node) {
+  switch (node.op) {
+    case Op::kIdent:
+      return walker.ident(node);
+    case Op::kSelect:
+      return walker.select(node);
+    case Op::kHas:
+      return walker.has(node);
+    case Op::kIndex:
+      return walker.index(node);
+    case Op::kCall:
+      return walker.call(node);
+    case Op::kOr:
+    case Op::kAnd:
+      return walker.logic(node);
+    case Op::kTernary:
+      return walker.ternary(node);
+    case Op::kList:
+      return walker.list(node);
+    case Op::kMap:
+      return walker.map(node);
+    case Op::kComprehension:
+      return walker.comprehension(node);
+    case Op::kOptMap:
+      return walker.opt_map(node);
+    case Op::kBind:
+      return walker.bind(node);
+    case Op::kLiteral:
+      break;
+  }
+  return walker.literal(node);
+}
 
 inline constexpr std::size_t kMaxExpression = 64 * 1024;
 inline constexpr int kMaxHeight = 200;

@@ -78,10 +78,6 @@ TypePtr substitute(const TypePtr& pattern, const Bound& bound) {
   }
 }
 
-TypePtr literal_type(const Value& value) {
-  return simple(value.kind());
-}
-
 bool is_type_name(std::string_view name) {
   static constexpr std::string_view kNames[] = {"bool", "bytes", "double",        "int",
                                                 "list", "map",   "null_type",     "string",
@@ -121,42 +117,16 @@ class Checker {
   }
 
   Result<TypePtr> check(Node& node) {
-    auto type = infer(node);
+    auto type = walk_node(*this, node);
     if (type) node.type = *type;
     return type;
   }
 
-  Result<TypePtr> infer(Node& node) {
-    switch (node.op) {
-      case Op::kLiteral:
-        return literal_type(node.literal);
-      case Op::kIdent:
-        return ident(node);
-      case Op::kSelect:
-      case Op::kHas:
-        return select(node);
-      case Op::kIndex:
-        return index(node);
-      case Op::kCall:
-        return call(node);
-      case Op::kOr:
-      case Op::kAnd:
-        return logic(node);
-      case Op::kTernary:
-        return ternary(node);
-      case Op::kList:
-        return list(node);
-      case Op::kMap:
-        return map(node);
-      case Op::kComprehension:
-        return comprehension(node);
-      case Op::kOptMap:
-        return opt_map(node);
-      case Op::kBind:
-        return bind(node);
-    }
-    return dyn();
-  }
+  template <class Walker, class AnyNode>
+  friend auto moth::cel::walk_node(Walker& walker, AnyNode& node);
+
+  Result<TypePtr> literal(Node& node) { return simple(node.literal.kind()); }
+  Result<TypePtr> has(Node& node) { return select(node); }
 
   const Variable* find(std::string_view name) const {
     for (auto it = scope_.rbegin(); it != scope_.rend(); ++it) {

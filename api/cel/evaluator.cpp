@@ -76,39 +76,17 @@ Outcome maybe(const Value& holder, const Value& key) {
 
 Outcome Evaluator::run(const Node& node) {
   if (node.op != Op::kLiteral && !meter_.spend(1)) return Meter::spent();
-  switch (node.op) {
-    case Op::kLiteral:
-      return node.literal;
-    case Op::kIdent: {
-      const auto& value = variables_[static_cast<std::size_t>(node.slot)];
-      if (!value) return failure(fmt::format("no such attribute(s): {}", node.text));
-      return *value;
-    }
-    case Op::kSelect:
-      return select(node);
-    case Op::kHas:
-      return has(node);
-    case Op::kIndex:
-      return index(node);
-    case Op::kCall:
-      return call(node);
-    case Op::kOr:
-    case Op::kAnd:
-      return logic(node);
-    case Op::kTernary:
-      return ternary(node);
-    case Op::kList:
-      return list(node);
-    case Op::kMap:
-      return map(node);
-    case Op::kComprehension:
-      return comprehension(node);
-    case Op::kOptMap:
-      return opt_map(node);
-    case Op::kBind:
-      return bind(node);
-  }
-  return failure("unknown expression");
+  return walk_node(*this, node);
+}
+
+Outcome Evaluator::literal(const Node& node) {
+  return node.literal;
+}
+
+Outcome Evaluator::ident(const Node& node) {
+  const auto& value = variables_[static_cast<std::size_t>(node.slot)];
+  if (!value) return failure(fmt::format("no such attribute(s): {}", node.text));
+  return *value;
 }
 
 Outcome Evaluator::select(const Node& node) {

@@ -16,6 +16,11 @@ class Evaluator {
   Outcome run(const Node& node);
 
  private:
+  template <class Walker, class AnyNode>
+  friend auto walk_node(Walker& walker, AnyNode& node);
+
+  Outcome literal(const Node& node);
+  Outcome ident(const Node& node);
   Outcome select(const Node& node);
   Outcome has(const Node& node);
   Outcome index(const Node& node);
