@@ -1,5 +1,8 @@
 #pragma once
 // Which objects of a list or watch a client wants: label and field selectors. Any thread.
+#include <optional>
+#include <string>
+
 #include "api/base/result.h"
 #include "api/http/message.h"
 #include "api/machinery/object.h"
@@ -16,6 +19,11 @@ class Selection {
                                  std::string_view fields);
   // `name`, when not empty, adds metadata.name=name.
   void require_name(const std::string& name);
+
+  // What metadata.name must be, when the selection says so.
+  std::optional<std::string> required_name() const {
+    return fields_.required_value("metadata.name");
+  }
 
   bool everything() const;
   // `object` in the stored version.

@@ -46,12 +46,20 @@ class StagedWrite {
 };
 using StagedWritePtr = std::unique_ptr<StagedWrite>;
 
+// Which objects of its resource a watch is about; empty: any. Whoever else changes wakes nobody.
+struct WatchInterest {
+  std::string ns, name;
+  bool covers(const Object& object) const {
+    return (ns.empty() || ns == object.ns()) && (name.empty() || name == object.name());
+  }
+};
+
 // A cursor over the changes of one resource after a revision.
 class StoreWatch {
  public:
   virtual ~StoreWatch() = default;
-  // Waits for the next events (at least one, in order, none lost). Expired (410) when this watcher
-  // fell behind the ring. Cancellable. An empty vector when `deadline` passed.
+  // Waits for the next events of interest (at least one, in order, none lost). Expired (410) when
+  // this watcher fell behind the ring. Cancellable. An empty vector when `deadline` passed.
   virtual Task<Result<std::vector<StoreEvent>>> next(MonoTime deadline) = 0;
   // The store's revision up to which next() has delivered everything: for bookmarks.
   virtual std::uint64_t revision() const = 0;
@@ -92,7 +100,8 @@ class Storage {
 
   // Changes with revision > `after`. Expired when the ring no longer reaches back that far.
   virtual Result<std::unique_ptr<StoreWatch>> watch(const resources::ResourceDef& def,
-                                                    std::uint64_t after) = 0;
+                                                    std::uint64_t after,
+                                                    WatchInterest interest = {}) = 0;
   // Calls `listener` on the control thread after every commit, in order, for in-process consumers
   // (controllers, scheduler, node). Runs inside the publication: it must only take note.
   using Listener = std::function<void(const StoreEvent& event)>;

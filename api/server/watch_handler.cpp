@@ -88,9 +88,7 @@ const http::SharedText& event_head(std::string_view type) {
 }
 
 // How an event looks through a selection; null type: not at all.
-const char* visible_type(const StoreEvent& event, const Selection& selection,
-                         const std::string& ns) {
-  if (!ns.empty() && event.object->ns() != ns) return nullptr;
+const char* visible_type(const StoreEvent& event, const Selection& selection) {
   if (selection.everything()) {
     return event.type == EventType::kAdded      ? "ADDED"
            : event.type == EventType::kModified ? "MODIFIED"
@@ -142,7 +140,8 @@ Task<Result<>> ApiServer::Impl::watch(Call& call) {
       // No version and no initial events: from now on.
       made.revision = wishes.after > 0 ? wishes.after : pipeline_.storage().revision();
     }
-    auto cursor = pipeline_.storage().watch(*def.storage_def, made.revision);
+    auto cursor = pipeline_.storage().watch(*def.storage_def, made.revision,
+                                            {call.info.ns, selection.required_name().value_or("")});
     if (!cursor) return fail(cursor.error());
     made.watch = std::move(*cursor);
     return made;
@@ -243,8 +242,7 @@ Task<Result<>> ApiServer::Impl::watch(Call& call) {
     }
     Told told;
     for (const StoreEvent& event : *events) {
-      if (const char* type = visible_type(event, selection, call.info.ns))
-        told.emplace_back(type, event.object);
+      if (const char* type = visible_type(event, selection)) told.emplace_back(type, event.object);
     }
     converting = co_await tell(std::move(told));
     if (converting && wishes.bookmarks && clock.mono() >= std::min(next_bookmark, end)) {

@@ -200,7 +200,8 @@ class Maker {
   Result<void> ensure_signing_key() {
     MOTH_ASSIGN(auto key, read_if_exists(path("sa.key")));
     if (!key) {
-      MOTH_ASSIGN(key, make_signing_key(SigningKeyType::kRsa2048));
+      // Made on the way to the first start: an RSA key would take 50 to 150 ms.
+      MOTH_ASSIGN(key, make_signing_key(SigningKeyType::kEcP256));
       MOTH_TRY(write("sa.key", *key, kSecret));
     }
     auto derived = public_key_of(*key);

@@ -219,11 +219,11 @@ void Store::Engine::reserve(const Batch& batch, CommitBatch& disk) const {
 }
 
 void Store::Engine::publish(const Batch& batch, const DiskPlan& plan) {
-  std::vector<std::pair<Table*, server::StoreEvent>> events;
+  std::vector<WatchHub::Change> events;
   std::vector<Table*> changed;
   events.reserve(batch.ops.size());
   for (const Op& op : batch.ops) {
-    events.emplace_back(op.table, op.table->publish(op));
+    events.push_back({op.table, op.table->publish(op)});
     if (std::find(changed.begin(), changed.end(), op.table) == changed.end()) {
       changed.push_back(op.table);
     }
@@ -244,7 +244,7 @@ void Store::Engine::publish(const Batch& batch, const DiskPlan& plan) {
   }
   std::uint64_t revision = batch.ops.empty() ? hub_->revision() : batch.ops.back().revision;
   metrics_.revision.set(static_cast<double>(revision));
-  hub_->publish(revision, changed);
+  hub_->publish(revision, events);
   for (const auto& [table, event] : events) {
     // By index: a listener may subscribe another.
     for (std::size_t i = 0; i < table->listeners().size(); ++i) table->listeners()[i](event);

@@ -138,8 +138,9 @@ Result<server::StagedWritePtr> Store::stage_delete(const resources::ResourceDef&
 }
 
 Result<std::unique_ptr<server::StoreWatch>> Store::watch(const resources::ResourceDef& def,
-                                                         std::uint64_t after) {
-  return engine_->hub().watch(engine_->table(def), after);
+                                                         std::uint64_t after,
+                                                         server::WatchInterest interest) {
+  return engine_->hub().watch(engine_->table(def), after, std::move(interest));
 }
 
 void Store::subscribe(const resources::ResourceDef& def, Listener listener) {

@@ -81,7 +81,8 @@ class Store final : public server::Storage {
                                               resources::Durability durability) override;
 
   Result<std::unique_ptr<server::StoreWatch>> watch(const resources::ResourceDef& def,
-                                                    std::uint64_t after) override;
+                                                    std::uint64_t after,
+                                                    server::WatchInterest interest = {}) override;
   void subscribe(const resources::ResourceDef& def, Listener listener) override;
   const Error* failure() const override;
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
@@ -32,12 +33,16 @@ Error too_large(std::uint64_t after, std::uint64_t current) {
 enum class Wake { kNone, kChanged, kDeadline };
 
 struct Waiter {
-  explicit Waiter(const asio::any_io_executor& control) : timer(control, MonoTime::max()) {}
+  Waiter(const asio::any_io_executor& control, const server::WatchInterest* what,
+         std::uint64_t* position)
+      : timer(control, MonoTime::max()), interest(what), cursor(position) {}
   void wake(Wake why) {
     if (woken == Wake::kNone) woken = why;
     timer.cancel();
   }
   asio::steady_timer timer;
+  const server::WatchInterest* interest;  // of a watch, as the next one
+  std::uint64_t* cursor;
   Wake woken = Wake::kNone;
 };
 
@@ -60,9 +65,12 @@ struct WatchHub::State : std::enable_shared_from_this<State> {
   MonoTime kept_until = MonoTime::max();
   Notifier rearm;
 
-  // Waits for a change of `table`, or of anything when that is null.
-  static Task<void> wait(std::shared_ptr<State> state, Table* table, MonoTime deadline);
-  void wake(Table* table);
+  // Waits for a change of `table` that is of interest, other changes moving the cursor meanwhile;
+  // without a table for a change of anything.
+  static Task<void> wait(std::shared_ptr<State> state, Table* table,
+                         const server::WatchInterest* interest, std::uint64_t* cursor,
+                         MonoTime deadline);
+  void wake(Table* table, const std::vector<const server::StoreEvent*>& events);
   void keep_deadline(MonoTime deadline);
   void wake_due();
   static Task<void> keep(std::shared_ptr<State> state);
@@ -97,8 +105,10 @@ Task<void> WatchHub::State::keep(std::shared_ptr<State> state) {
   state->keeping = false;
 }
 
-Task<void> WatchHub::State::wait(std::shared_ptr<State> state, Table* table, MonoTime deadline) {
-  Waiter waiter(state->control);
+Task<void> WatchHub::State::wait(std::shared_ptr<State> state, Table* table,
+                                 const server::WatchInterest* interest, std::uint64_t* cursor,
+                                 MonoTime deadline) {
+  Waiter waiter(state->control, interest, cursor);
   auto& waiting = state->waiting[table];
   auto place = waiting.insert(waiting.end(), &waiter);
   bool bounded = deadline != MonoTime::max();
@@ -123,16 +133,27 @@ Task<void> WatchHub::State::wait(std::shared_ptr<State> state, Table* table, Mon
   if (waiter.woken == Wake::kNone && error) throw boost::system::system_error(error);
 }
 
-void WatchHub::State::wake(Table* table) {
+void WatchHub::State::wake(Table* table, const std::vector<const server::StoreEvent*>& events) {
   auto it = waiting.find(table);
   if (it == waiting.end()) return;
-  for (Waiter* waiter : it->second) waiter->wake(Wake::kChanged);
+  for (Waiter* waiter : it->second) {
+    bool concerned =
+        !waiter->interest || std::any_of(events.begin(), events.end(), [&](const auto* event) {
+          return waiter->interest->covers(*event->object);
+        });
+    if (concerned) {
+      waiter->wake(Wake::kChanged);
+    } else if (waiter->woken == Wake::kNone) {
+      *waiter->cursor = revision;
+    }
+  }
 }
 
 class Watch final : public server::StoreWatch {
  public:
-  Watch(std::shared_ptr<WatchHub::State> state, Table& table, std::uint64_t after)
-      : state_(std::move(state)), table_(table), cursor_(after) {
+  Watch(std::shared_ptr<WatchHub::State> state, Table& table, std::uint64_t after,
+        server::WatchInterest interest)
+      : state_(std::move(state)), table_(table), cursor_(after), interest_(std::move(interest)) {
     ++state_->watchers;
   }
   ~Watch() override { --state_->watchers; }
@@ -146,11 +167,14 @@ class Watch final : public server::StoreWatch {
         ++state_->expired;
         co_return fail(too_old(cursor_, table_.ring().floor()));
       }
-      if (table_.ring().any_after(cursor_)) co_return take();
+      if (table_.ring().any_after(cursor_)) {
+        if (auto events = take(); !events.empty()) co_return events;
+        continue;
+      }
       // Other resources' changes are of no concern here, so the cursor may pass them.
       cursor_ = std::max(cursor_, state_->revision);
       if (deadline <= state_->clock->mono()) co_return std::vector<server::StoreEvent>{};
-      co_await WatchHub::State::wait(state_, &table_, deadline);
+      co_await WatchHub::State::wait(state_, &table_, &interest_, &cursor_, deadline);
     }
   }
 
@@ -159,12 +183,14 @@ class Watch final : public server::StoreWatch {
     auto events = table_.ring().after(cursor_, kMaxEvents);
     cursor_ = events.back().revision;
     if (!table_.ring().any_after(cursor_)) cursor_ = std::max(cursor_, state_->revision);
+    std::erase_if(events, [&](const auto& event) { return !interest_.covers(*event.object); });
     return events;
   }
 
   std::shared_ptr<WatchHub::State> state_;
   Table& table_;
   std::uint64_t cursor_;
+  server::WatchInterest interest_;
 };
 
 WatchHub::WatchHub(asio::any_io_executor control, Clock* clock, std::uint64_t revision)
@@ -174,26 +200,29 @@ WatchHub::~WatchHub() {
   close();
 }
 
-Result<std::unique_ptr<server::StoreWatch>> WatchHub::watch(Table& table, std::uint64_t after) {
+Result<std::unique_ptr<server::StoreWatch>> WatchHub::watch(Table& table, std::uint64_t after,
+                                                            server::WatchInterest interest) {
   if (state_->closed) return fail(Error::unavailable("the store is closed"));
   if (after > state_->revision) return fail(too_large(after, state_->revision));
   if (!table.ring().reaches(after)) {
     ++state_->expired;
     return fail(too_old(after, table.ring().floor()));
   }
-  return std::make_unique<Watch>(state_, table, after);
+  return std::make_unique<Watch>(state_, table, after, std::move(interest));
 }
 
-void WatchHub::publish(std::uint64_t revision, const std::vector<Table*>& changed) {
+void WatchHub::publish(std::uint64_t revision, const std::vector<Change>& changes) {
   state_->revision = revision;
-  for (Table* table : changed) state_->wake(table);
-  state_->wake(nullptr);
+  std::map<Table*, std::vector<const server::StoreEvent*>> changed;
+  for (const Change& change : changes) changed[change.table].push_back(&change.event);
+  for (const auto& [table, events] : changed) state_->wake(table, events);
+  state_->wake(nullptr, {});
 }
 
 Task<bool> WatchHub::reach(std::uint64_t revision, MonoTime deadline) {
   auto state = state_;
   while (!state->closed && state->revision < revision && state->clock->mono() < deadline)
-    co_await State::wait(state, nullptr, deadline);
+    co_await State::wait(state, nullptr, nullptr, nullptr, deadline);
   co_return state->revision >= revision;
 }
 

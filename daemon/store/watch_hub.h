@@ -1,6 +1,7 @@
 #pragma once
 // WatchHub: makes watches and wakes them. A watch is a cursor over its table's ring; all waiting
-// ones share one sleeper for their deadlines. Control thread only.
+// ones share one sleeper for their deadlines. A change that is of no interest to a waiting watch
+// moves its cursor and does not wake it. Control thread only.
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -18,11 +19,18 @@ class WatchHub {
   // Ends the watches as close() does.
   ~WatchHub();
 
+  struct Change {
+    Table* table;
+    server::StoreEvent event;
+  };
+
   // Expired when the table's ring does not reach back to `after`, Timeout (as upstream) when
   // `after` is still to come. The watch may outlive the hub. `table` lives as long as the hub.
-  Result<std::unique_ptr<server::StoreWatch>> watch(Table& table, std::uint64_t after);
-  // Everything up to `revision` is in the rings; wakes the watches of `changed`.
-  void publish(std::uint64_t revision, const std::vector<Table*>& changed);
+  Result<std::unique_ptr<server::StoreWatch>> watch(Table& table, std::uint64_t after,
+                                                    server::WatchInterest interest = {});
+  // Everything up to `revision` is in the rings, `changes` being the newest of it; wakes the
+  // watches that one of them is of interest to.
+  void publish(std::uint64_t revision, const std::vector<Change>& changes);
   std::uint64_t revision() const;
   // False when `deadline` passed, or the hub was closed, before the store was at `revision`.
   Task<bool> reach(std::uint64_t revision, MonoTime deadline);

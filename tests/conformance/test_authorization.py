@@ -230,7 +230,7 @@ class Authorization(ClusterCase):
         document = json.loads(self.kubectl("get", "--raw", "/.well-known/openid-configuration").stdout)
         self.assertEqual(document["issuer"], "https://kubernetes.default.svc.cluster.local")
         keys = json.loads(self.kubectl("get", "--raw", "/openid/v1/jwks").stdout)["keys"]
-        self.assertEqual(keys[0]["alg"], "RS256")
+        self.assertEqual(keys[0]["alg"], "ES256")
 
     def test_decisions_do_not_slow_requests(self):
         started = time.monotonic()

@@ -13,8 +13,9 @@ class WatchTest : public StoreTest {
  protected:
   void SetUp() override { ASSERT_TRUE(open(memory_options())); }
 
-  std::unique_ptr<server::StoreWatch> watch(std::uint64_t after) {
-    auto made = store->watch(pods(), after);
+  std::unique_ptr<server::StoreWatch> watch(std::uint64_t after,
+                                            server::WatchInterest interest = {}) {
+    auto made = store->watch(pods(), after, std::move(interest));
     EXPECT_TRUE(made) << made.error().message;
     return std::move(*made);
   }
@@ -116,6 +117,40 @@ TEST_F(WatchTest, TheSlowAreToldExpired) {
   EXPECT_EQ(loop.run(watch(2)->next(MonoTime::max()))->size(), 10u);
   // Other resources are not touched by it.
   EXPECT_TRUE(store->watch(deployments(), 1));
+}
+
+TEST_F(WatchTest, WhatIsOfNoInterestMovesTheCursorAndWakesNobody) {
+  auto with = memory_options();
+  with.ring_events = 10;
+  ASSERT_TRUE(open(std::move(with)));
+  auto of_namespace = watch(1, {"mine", ""});
+  auto of_name = watch(1, {"mine", "b"});
+  std::optional<Result<Events>> first, second;
+  start(*of_namespace, MonoTime::max(), first);
+  start(*of_name, MonoTime::max(), second);
+  // More than the ring holds.
+  for (int i = 0; i < 30; ++i) ASSERT_TRUE(create("other", "p" + std::to_string(i)));
+  EXPECT_FALSE(first);
+  EXPECT_EQ(of_namespace->revision(), store->revision());
+  ASSERT_TRUE(create("mine", "a"));
+  ASSERT_TRUE(loop.run_until([&] { return first.has_value(); }));
+  ASSERT_TRUE(*first);
+  EXPECT_EQ((*first)->size(), 1u);
+  EXPECT_EQ((*first)->front().object->name(), "a");
+  EXPECT_FALSE(second);
+  ASSERT_TRUE(create("mine", "b"));
+  ASSERT_TRUE(loop.run_until([&] { return second.has_value(); }));
+  ASSERT_TRUE(*second);
+  EXPECT_EQ((*second)->front().object->name(), "b");
+
+  // Of what has happened already, too, only what is of interest is handed out.
+  ASSERT_TRUE(create("other", "late"));
+  ASSERT_TRUE(create("mine", "c"));
+  auto rest = loop.run(of_namespace->next(MonoTime::max()));
+  ASSERT_TRUE(rest);
+  ASSERT_EQ(rest->size(), 2u);
+  EXPECT_EQ(rest->back().object->name(), "c");
+  EXPECT_EQ(of_namespace->revision(), store->revision());
 }
 
 TEST_F(WatchTest, TheRingIsBoundedInBytes) {
