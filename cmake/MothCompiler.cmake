@@ -18,7 +18,9 @@ set(CMAKE_CXX_EXTENSIONS OFF)
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 set(CMAKE_RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/bin")
 set(CMAKE_CXX_FLAGS_DEBUG "-O0 -g1")
-set(CMAKE_CXX_FLAGS_RELEASE "-O2 -g1 -DNDEBUG -ffunction-sections -fdata-sections")
+# For size: 7 MB instead of 17 and 9 MB less in memory, while requests cost the same within the noise
+# of a machine (what inlining makes of coroutines is mostly code that runs once).
+set(CMAKE_CXX_FLAGS_RELEASE "-Oz -g1 -DNDEBUG -ffunction-sections -fdata-sections")
 set(CMAKE_C_FLAGS_DEBUG "-O0 -g1")
 set(CMAKE_EXE_LINKER_FLAGS_RELEASE "-Wl,--gc-sections")
 

@@ -381,6 +381,9 @@ TEST_F(NodeTest, UsageOfPodsAndTheNode) {
   EXPECT_EQ(none.message(), "podmetrics.metrics.k8s.io \"two\" not found");
   EXPECT_EQ(lab_.get("/apis/metrics.k8s.io/v1beta1/namespaces/other/pods").at("/items"),
             Json::array());
+  // As with pods: no sample of what is not there.
+  EXPECT_EQ(lab_.get("/apis/metrics.k8s.io/v1beta1/nodes").at("/items"), Json::array());
+  ASSERT_EQ(lab_.post("/api/v1/nodes", {{"metadata", {{"name", "box"}}}}).status, 201);
   Answer nodes = lab_.get("/apis/metrics.k8s.io/v1beta1/nodes");
   EXPECT_EQ(nodes.at("/items/0/usage"), (Json{{"cpu", "1500000000n"}, {"memory", "3072Ki"}}));
   EXPECT_EQ(lab_.get("/apis/metrics.k8s.io/v1beta1/nodes/box").at("/kind"), "NodeMetrics");
