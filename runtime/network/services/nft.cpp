@@ -14,9 +14,6 @@ namespace moth::network {
 
 namespace {
 
-// Above this size the parser leaves megabytes behind in the heap.
-constexpr std::size_t kTrimAbove = 64 * 1024;
-
 class KernelNft final : public Nft {
  public:
   KernelNft() = default;
@@ -31,9 +28,7 @@ class KernelNft final : public Nft {
     int status = nft_run_cmd_from_buffer(context_, commands.c_str());
     std::string error = nft_ctx_get_error_buffer(context_);
     (void)nft_ctx_get_output_buffer(context_);
-    // What a context has cached is not to be trusted after a failure: libnftables 1.0.6 crashes on
-    // tables that changed behind its back.
-    if (status != 0 || commands.size() > kTrimAbove) release();
+    release();
     if (status == 0) return {};
     return fail(
         Error::of(Reason::kInternalError, "nftables refused a change: " + first_problem(error)));
@@ -75,7 +70,8 @@ class KernelNft final : public Nft {
     return {};
   }
 
-  // A context keeps what it parsed and cached; a new one costs 0.2 ms.
+  // A context keeps 1.6 MB of cache, which our own change has made stale (and libnftables 1.0.6
+  // crashes on tables that changed behind its back); a new one costs 0.2 ms.
   void release() {
     nft_ctx_free(context_);
     context_ = nullptr;
