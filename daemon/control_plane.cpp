@@ -91,8 +91,7 @@ void ControlPlane::start() {
   it.run(controllers::make_serviceaccount_controller(it.context("service-account-controller")));
   it.run(controllers::make_customresourcedefinition_controller(
       it.context("customresourcedefinition-controller"), it.pipeline.registry(),
-      [&storage = it.pipeline.storage()] { return storage.revision(); },
-      it.executors.blocking()));
+      [&storage = it.pipeline.storage()] { return storage.revision(); }, it.executors.blocking()));
   it.run(controllers::make_namespace_controller(it.context("namespace-controller"),
                                                 it.pipeline.registry()));
   it.run(controllers::make_endpoints_controller(it.context("endpointslice-controller")));

@@ -24,7 +24,7 @@ struct DecodeOptions {
   // False for custom resources: whatever has another JSON type than declared is left as it is, for
   // their own validation (422) to report.
   bool check_types = true;
-  std::size_t max_depth = 256;     // of nesting; beyond it: 400
+  std::size_t max_depth = 256;  // of nesting; beyond it: 400
   // Objects in all lists together: RequestEntityTooLarge beyond. An empty container, three bytes,
   // becomes kilobytes by its defaults.
   std::size_t max_listed_objects = 20'000;
