@@ -69,7 +69,8 @@ Result<BudgetStatus> plan_budget(const Object& budget, const std::vector<ObjectP
   }
   std::int32_t allowed = goal.expected > 0 ? std::max(0, healthy - goal.desired) : 0;
   Json status = Json::object();
-  if (const Json* conditions = find_path(budget.parse(), "status", "conditions"))
+  const Json whole = budget.parse();
+  if (const Json* conditions = find_path(whole, "status", "conditions"))
     status["conditions"] = *conditions;
   status["observedGeneration"] = budget.meta().generation;
   status["currentHealthy"] = healthy;
