@@ -155,6 +155,13 @@ class NodeTest : public ServerTest {
     std::string data = channel + std::string(text);
     EXPECT_TRUE(lab_.on_io(socket.write_binary(data)));
   }
+  // On io, where it is at work until then.
+  void close(http::WebSocket& socket) {
+    lab_.on_io([](http::WebSocket& of) -> Task<int> {
+      co_await of.close();
+      co_return 0;
+    }(socket));
+  }
 
   Task<int> stop_server() {
     co_await await_on(lab_.executors.control(), lab_.api->stop());
@@ -303,10 +310,7 @@ TEST_F(NodeTest, ExecOverAWebSocket) {
   EXPECT_EQ(status["reason"], "NonZeroExitCode");
   EXPECT_EQ(status["details"]["causes"][0], (Json{{"reason", "ExitCode"}, {"message", "7"}}));
   EXPECT_EQ(read(socket), "closed");
-  lab_.on_io([](http::WebSocket& of) -> Task<int> {
-    co_await of.close();
-    co_return 0;
-  }(socket));
+  close(socket);
 }
 
 TEST_F(NodeTest, ClosingStdinEndsACommandThatReads) {
@@ -314,17 +318,14 @@ TEST_F(NodeTest, ClosingStdinEndsACommandThatReads) {
   EXPECT_EQ(read(socket), "1 ");
   write(socket, static_cast<char>(255), std::string_view("\0", 1));
   EXPECT_EQ(read(socket), R"(3 {"metadata":{},"status":"Success"})");
-  lab_.on_io([](http::WebSocket& of) -> Task<int> {
-    co_await of.close();
-    co_return 0;
-  }(socket));
+  close(socket);
 }
 
 TEST_F(NodeTest, AttachHasNoCommand) {
   http::WebSocket socket = this->socket("/attach?stdout=1&container=c");
   EXPECT_EQ(read(socket), "1 ");
   EXPECT_TRUE(node_.command.empty());
-  socket.abort();
+  close(socket);
 }
 
 TEST_F(NodeTest, ExecThatCannotBe) {
@@ -352,7 +353,7 @@ TEST_F(NodeTest, TheTokenMayBeASubprotocol) {
   auto socket = open({bearer + jwt::encode_base64url("admin-token"), "v4.channel.k8s.io"});
   ASSERT_TRUE(socket) << socket.error().message;
   EXPECT_EQ(socket->subprotocol(), "v4.channel.k8s.io");
-  socket->abort();
+  close(*socket);
   EXPECT_FALSE(open({"v4.channel.k8s.io"})) << "nobody may not";
   auto wrong = open({bearer + jwt::encode_base64url("no-token"), "v4.channel.k8s.io"});
   ASSERT_FALSE(wrong);
