@@ -256,10 +256,10 @@ INSTANTIATE_TEST_SUITE_P(
 
 INSTANTIATE_TEST_SUITE_P(
     Zones, CelTable,
-    ::testing::Values(
-        Case{"timestamp('2024-07-01T12:00:00Z').getHours('Europe/Berlin')", "14"},
-        Case{"timestamp('2024-01-01T12:00:00Z').getHours('America/New_York')", "7"},
-        Case{"self.when.getHours('Mars/Base')", "error: unknown time zone Mars/Base"}));
+    ::testing::Values(Case{"timestamp('2024-07-01T12:00:00Z').getHours('Europe/Berlin')", "14"},
+                      Case{"timestamp('2024-01-01T12:00:00Z').getHours('America/New_York')", "7"},
+                      Case{"self.when.getHours('Mars/Base')",
+                           "error: unknown time zone Mars/Base"}));
 
 TEST(Cel, ResultTypeIsChecked) {
   Environment environment;
