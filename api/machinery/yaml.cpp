@@ -56,10 +56,13 @@ class DocumentBuilder final : public YAML::EventHandler {
   }
 
   void OnDocumentStart(const YAML::Mark& mark) override {
-    if (seen_any_ && !is_document_start(mark)) {
+    // What no document can start with, the parser leaves where it is and takes for another empty
+    // document, without end.
+    bool stuck = mark.pos == last_start_;
+    if (last_start_ >= 0 && (stuck || !is_document_start(mark))) {
       refuse(mark, "did not find expected <document start>");
     }
-    seen_any_ = true;
+    last_start_ = mark.pos;
     current_ = YamlDocument{};
     current_.line = mark.line + 1;
     has_root_ = false;
@@ -283,7 +286,7 @@ class DocumentBuilder final : public YAML::EventHandler {
   std::optional<YAML::Mark> last_quoted_;
   YamlDocument current_;
   bool has_root_ = false;
-  bool seen_any_ = false;
+  int last_start_ = -1;  // offset of the newest document
   std::vector<Frame> frames_;
   std::vector<Anchor> anchors_;
 };

@@ -180,6 +180,14 @@ TEST(Yaml, ErrorsSayWhere) {
   }
 }
 
+TEST(Yaml, WhatNoDocumentCanStartWithDoesNotHang) {
+  for (const char* text : {"a\n... \n ,+: b\n", "a\n...\n}", "a\n...\n]\n---\nb", "a\n...\n: b"}) {
+    auto documents = parse_yaml_documents(text);
+    EXPECT_FALSE(documents) << text;
+  }
+  EXPECT_EQ(parse_yaml_documents("---\n---\na: 1\n...\n---\nb: 1\n...\n")->size(), 2u);
+}
+
 TEST(Yaml, RefusesToGrow) {
   std::string bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n";
   for (int i = 1; i < 30; ++i) {
