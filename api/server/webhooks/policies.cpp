@@ -54,7 +54,7 @@ struct Constraints {
   bool equivalent = true, any_rule = true;
 };
 
-struct Policy {
+struct AdmissionPolicy {
   std::string name;
   Constraints constraints;
   std::vector<std::pair<std::string, Expression>> conditions, variables;
@@ -102,8 +102,8 @@ Constraints constraints_of(const Json& spec, std::string_view key) {
   return out;
 }
 
-Policy policy_of(const Object& object) {
-  Policy policy;
+AdmissionPolicy policy_of(const Object& object) {
+  AdmissionPolicy policy;
   const Json whole = object.parse();
   const Json& spec = resources::object_of(whole, "spec");
   policy.name = object.name();
@@ -245,7 +245,7 @@ class ValidatingPolicies final : public Admission {
   }
 
   // Null JSON in the list: evaluated once without a parameter.
-  Result<std::vector<Json>> params_of(const Policy& policy, const Binding& binding,
+  Result<std::vector<Json>> params_of(const AdmissionPolicy& policy, const Binding& binding,
                                       const AdmissionRequest& request) const {
     if (!policy.param_kind || binding.param_ref.is_null()) return std::vector<Json>{Json()};
     const resources::ResourceDef* def = registry_.find_kind(*policy.param_kind);
@@ -272,8 +272,9 @@ class ValidatingPolicies final : public Admission {
     return found;
   }
 
-  Result<> judge(const Policy& policy, const Binding& binding, const resources::ResourceDef& def,
-                 const AdmissionRequest& request, const Json& object) const {
+  Result<> judge(const AdmissionPolicy& policy, const Binding& binding,
+                 const resources::ResourceDef& def, const AdmissionRequest& request,
+                 const Json& object) const {
     auto params = params_of(policy, binding, request);
     if (!params) {
       return policy.must_not_fail
@@ -301,8 +302,8 @@ class ValidatingPolicies final : public Admission {
     return {};
   }
 
-  Result<> evaluate(const Policy& policy, const Binding& binding, const AdmissionRequest& request,
-                    cel::Bindings values) const {
+  Result<> evaluate(const AdmissionPolicy& policy, const Binding& binding,
+                    const AdmissionRequest& request, cel::Bindings values) const {
     cel::Budget budget;
     std::string failure;
     for (const auto& [name, condition] : policy.conditions) {
@@ -358,7 +359,7 @@ class ValidatingPolicies final : public Admission {
     return "failed expression: " + trimmed(validation.rule.text);
   }
 
-  static Result<> deny(const Policy& policy, const Binding& binding,
+  static Result<> deny(const AdmissionPolicy& policy, const Binding& binding,
                        const AdmissionRequest& request, const std::string& message,
                        const std::string& reason) {
     if (binding.warn) {
@@ -385,7 +386,7 @@ class ValidatingPolicies final : public Admission {
   const resources::ResourceDef* bindings_def_;
   const resources::ResourceDef* namespaces_;
   bool stale_ = true;
-  std::map<std::string, Policy> policies_;
+  std::map<std::string, AdmissionPolicy> policies_;
   std::vector<Binding> bindings_;
 };
 

@@ -260,8 +260,8 @@ void RuleSet::Impl::write_references(const std::unordered_map<Ipv4, int>& deltas
     Place place = config.pod_cidr.contains(ip)
                       ? Place("hairpin", fmt::format("{0} . {0}", ip.text()))
                       : Place("outside", ip.text());
-    if (had && !has) lingering.add(std::move(place));
     if (has && !had && !lingering.take(place)) batch.add(place.first, place.second);
+    if (had && !has) lingering.add(std::move(place));
     if (!has) endpoint_references.erase(ip);
   }
 }
