@@ -17,8 +17,10 @@ std::string_view compiled_platform() {
   return "linux/ppc64le";
 #elif defined(__s390x__)
   return "linux/s390x";
-#else
+#elif defined(__i386__)
   return "linux/386";
+#else
+#error "name this architecture as Go does"
 #endif
 }
 
