@@ -1,6 +1,7 @@
 #include "runtime/network/netlink/conntrack.h"
 
 #include <arpa/inet.h>
+#include <linux/netfilter/nf_conntrack_tcp.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <linux/netlink.h>
@@ -80,7 +81,16 @@ bool parse_tuple(const nlattr* nest, Tuple& tuple) {
   return true;
 }
 
-// What is needed to delete one entry and nothing that took its place meanwhile.
+bool in_time_wait(const Attributes& flow) {
+  if (!flow[CTA_PROTOINFO]) return false;
+  Attributes info = parse(flow[CTA_PROTOINFO]);
+  if (!info[CTA_PROTOINFO_TCP]) return false;
+  Attributes tcp = parse(info[CTA_PROTOINFO_TCP]);
+  return tcp[CTA_PROTOINFO_TCP_STATE] &&
+         *data(tcp[CTA_PROTOINFO_TCP_STATE]) == TCP_CONNTRACK_TIME_WAIT;
+}
+
+// What is needed to delete one entry and nothing that took its place meanwhile (see the header).
 struct Victim {
   std::vector<unsigned char> original;  // CTA_TUPLE_ORIG as received
   std::vector<unsigned char> id;
@@ -144,6 +154,7 @@ Result<std::vector<Victim>> find_victims(Socket& netfilter, const FlowFilter& fi
     if (message.nlmsg_len < offset) return;
     Attributes parts = parse(reinterpret_cast<const unsigned char*>(&message) + offset,
                              message.nlmsg_len - offset);
+    if (in_time_wait(parts)) return;
     Tuple original, reply;
     if (!parse_tuple(parts[CTA_TUPLE_ORIG], original) ||
         !parse_tuple(parts[CTA_TUPLE_REPLY], reply))

@@ -1,7 +1,11 @@
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <thread>
+
 #include "runtime/network/netlink/conntrack.h"
 #include "runtime/network/netlink/route.h"
+#include "runtime/network/sysctl.h"
 #include "tests/unit/runtime/network/net_lab.h"
 
 namespace moth::network::netlink {
@@ -75,6 +79,46 @@ TEST(Conntrack, DeletesWhatMatchesAndNothingElse) {
       EXPECT_EQ(tcp_client.ask(), "t 192.168.77.1");
       EXPECT_EQ(*delete_flows_of(kWorld), 1u) << "as the one who began it";
     }
+    EXPECT_TRUE(directory.remove_all());
+    ::rmdir(config.run_dir.c_str());
+  });
+}
+
+// The client may have taken its port again meanwhile, and the new connection may bear the same id.
+TEST(Conntrack, AConnectionThatIsOverIsLeftAlone) {
+  in_lab([] {
+    NetworkConfig config = lab_config();
+    NetnsDirectory directory(config.run_dir);
+    auto world = make_uplink(directory);
+    ASSERT_TRUE(world);
+    ASSERT_EQ(std::system("nft add table ip t && nft add chain ip t c '{ type filter hook input "
+                          "priority 0; }' && nft add rule ip t c ct state new accept"),
+              0);
+    auto seen = [] {
+      std::size_t count = 0;
+      FlowFilter filter;
+      filter.protocol = Protocol::kTcp;
+      filter.matches = [&](const Flow&) {
+        ++count;
+        return false;
+      };
+      EXPECT_EQ(*delete_flows(filter), 0u);
+      return count;
+    };
+    EchoServer server("t", "", Protocol::kTcp, 53);
+    {
+      Client client(*world, Protocol::kTcp, {kNode, 53});
+      EXPECT_EQ(client.ask(), "t 192.168.77.1");
+      EXPECT_EQ(seen(), 1u);
+    }
+    // Both ends have closed: TIME_WAIT follows at once.
+    auto patience = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    while (seen() > 0 && std::chrono::steady_clock::now() < patience) std::this_thread::yield();
+    EXPECT_EQ(seen(), 0u);
+    auto tracked = read_sysctl("net/netfilter/nf_conntrack_count");
+    ASSERT_TRUE(tracked);
+    EXPECT_EQ(std::atoi(tracked->c_str()), 1) << "it is still there";
+    EXPECT_EQ(*delete_flows_of(kWorld), 0u);
     EXPECT_TRUE(directory.remove_all());
     ::rmdir(config.run_dir.c_str());
   });

@@ -233,10 +233,9 @@ TEST(PodNetwork, ANewPodIsNotHauntedByTheConnectionsOfItsAddress) {
     auto a = machine.pods.attach(kUidA, kPodA);
     auto b = machine.pods.attach(kUidB, kPodB);
     ASSERT_TRUE(a && b);
-    {
-      EchoServer server("b", b->netns_path, Protocol::kTcp, 80);
-      EXPECT_EQ(ask(a->netns_path, Protocol::kTcp, {kPodB, 80}), "b 10.244.0.5");
-    }
+    auto server = std::make_unique<EchoServer>("b", b->netns_path, Protocol::kTcp, 80);
+    Client client(a->netns_path, Protocol::kTcp, {kPodB, 80});  // stays connected
+    EXPECT_EQ(client.ask(), "b 10.244.0.5");
     auto flows_to_b = [] {
       std::size_t found = 0;
       netlink::FlowFilter filter;
@@ -248,6 +247,7 @@ TEST(PodNetwork, ANewPodIsNotHauntedByTheConnectionsOfItsAddress) {
       return found;
     };
     EXPECT_EQ(flows_to_b(), 1u);
+    server.reset();
     ASSERT_TRUE(machine.pods.detach(kUidB, kPodB));
     ASSERT_TRUE(machine.pods.attach("cccccccc-0000-4000-8000-000000000003", kPodB));
     EXPECT_EQ(flows_to_b(), 0u);
