@@ -27,6 +27,10 @@ class UnderLoad(ClusterCase):
         self.assertEqual(result["failed"], 0, result)
         self.assertGreaterEqual(result["requests"], at_least, result)
 
+    def assert_running(self, load: Load) -> None:
+        if not load.running():
+            self.fail(f"the load ended before the change: {load.result()}")
+
     def roll(self, version: int):
         self.api.patch("deployments", self.ns, "web", {"spec": {"template": {"spec": {"containers": [
             {"name": "main", "env": [{"name": "VERSION", "value": str(version)}]}]}}}}, STRATEGIC)
@@ -41,7 +45,7 @@ class UnderLoad(ClusterCase):
         while time.monotonic() - began < 37:
             rolls += 1
             self.roll(rolls + 1)
-        self.assertTrue(load.running(), "the load ended before the last rollout")
+        self.assert_running(load)
         result = load.result()
         self.assertGreaterEqual(rolls, 1)
         self.assert_no_failures(result, 50_000)
@@ -50,10 +54,12 @@ class UnderLoad(ClusterCase):
     def test_rolling_update_through_the_node_port(self):
         self.serve(2)
         port = self.api.get("services", self.ns, "web")["spec"]["ports"][0]["nodePort"]
-        load = Load(f"http://127.0.0.1:{port}/", 8)
+        url = f"http://127.0.0.1:{port}/"
+        self.wait_answer(url)  # opened a moment after the rules of the cluster address
+        load = Load(url, 8)
         self.addCleanup(load.stop)
         self.roll(2)
-        self.assertTrue(load.running())
+        self.assert_running(load)
         self.assert_no_failures(load.result(), 1000)
 
     def test_death_of_the_daemon_loses_no_request(self):
@@ -66,7 +72,7 @@ class UnderLoad(ClusterCase):
             time.sleep(1)  # of load between two deaths
             self.daemon.kill9()
             times.append(self.daemon.start())
-        self.assertTrue(load.running())
+        self.assert_running(load)
         result = load.result()
         self.assert_no_failures(result, 10_000)
         # A daemon that took over also acts again.

@@ -70,7 +70,10 @@ static void respond(int fd, const char* status, const char* body, int keep) {
   int size = snprintf(text, sizeof text,
                       "HTTP/1.1 %s\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\n%s\r\n%s",
                       status, strlen(body), keep ? "" : "Connection: close\r\n", body);
-  if (send(fd, text, (size_t)size, MSG_NOSIGNAL) < 0 || !keep) drop(fd);
+  // The last answer and the end travel in one segment: so it is always the server that closes first and waits out the
+  // connection. A client that closed first now and then would run out of source ports under load.
+  int flags = MSG_NOSIGNAL | (keep ? 0 : MSG_MORE);
+  if (send(fd, text, (size_t)size, flags) < 0 || !keep) drop(fd);
 }
 
 static int keeps(const char* request) {
