@@ -49,6 +49,14 @@ class EndpointsController final : public Controller {
   }
 
  private:
+  // An update of what was deleted meanwhile would create it, which its resourceVersion forbids: a
+  // change under our hands like any conflict, judged anew.
+  Error failure(const Gvr& gvr, const std::string& ns, const std::string& name,
+                const Error& error) const {
+    if (context_.reader.get(gvr, ns, name)) return error;
+    return Error::modified(gvr.qualified(), name);
+  }
+
   std::vector<ObjectPtr> slices_of(const Object& service) const {
     std::vector<ObjectPtr> slices;
     for (const ObjectPtr& slice :
@@ -70,7 +78,8 @@ class EndpointsController final : public Controller {
       std::string name = slice["metadata"]["name"].get<std::string>();
       auto written =
           co_await context_.client.update(client::gvr::kEndpointSlices, ns, name, std::move(slice));
-      if (!written) co_return fail(written.error());
+      if (!written)
+        co_return fail(failure(client::gvr::kEndpointSlices, ns, name, written.error()));
     }
     for (Json& slice : plan.create) {
       auto written =
@@ -93,6 +102,8 @@ class EndpointsController final : public Controller {
         existing
             ? co_await context_.client.update(client::gvr::kEndpoints, ns, name, std::move(wanted))
             : co_await context_.client.create(client::gvr::kEndpoints, ns, std::move(wanted));
+    if (!written && existing)
+      co_return fail(failure(client::gvr::kEndpoints, ns, name, written.error()));
     if (!written) co_return fail(written.error());
     co_return Result<>{};
   }
