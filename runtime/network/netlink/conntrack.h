@@ -2,10 +2,10 @@
 // Deletes entries of the kernel's connection tracking table. Blocking, namespace of the calling
 // thread.
 //
-// TCP connections in TIME_WAIT are left alone. They keep nobody back: a client that takes their port
-// again gets a new entry, with an endpoint of that moment. And they cannot be deleted safely: an
-// entry is known by its tuple and an id that the kernel derives from that and the entry's address,
-// which its successor may get as well. Deleting "it" would cut the new connection.
+// TCP connections in TIME_WAIT are left alone. They keep nobody back: a client that takes their
+// port again gets a new entry, with an endpoint of that moment. And they cannot be deleted safely:
+// an entry is known by its tuple and an id that the kernel derives from that and the entry's
+// address, which its successor may get as well. Deleting "it" would cut the new connection.
 #include <cstdint>
 #include <functional>
 #include <optional>

@@ -70,8 +70,9 @@ static void respond(int fd, const char* status, const char* body, int keep) {
   int size = snprintf(text, sizeof text,
                       "HTTP/1.1 %s\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\n%s\r\n%s",
                       status, strlen(body), keep ? "" : "Connection: close\r\n", body);
-  // The last answer and the end travel in one segment: so it is always the server that closes first and waits out the
-  // connection. A client that closed first now and then would run out of source ports under load.
+  // The last answer and the end travel in one segment: so it is always the server that closes first
+  // and waits out the connection. A client that closed first now and then would run out of source
+  // ports under load.
   int flags = MSG_NOSIGNAL | (keep ? 0 : MSG_MORE);
   if (send(fd, text, (size_t)size, flags) < 0 || !keep) drop(fd);
 }

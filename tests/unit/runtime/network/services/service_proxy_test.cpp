@@ -369,7 +369,8 @@ TEST(ServiceProxy, APodThatCallsItselfLosesNothingWhenItGoes) {
       return service;
     };
     cluster.start({served_by(0)});
-    // A client that closes first has each source port once a minute: far fewer requests than ports, or connect() searches.
+    // A client that closes first has each source port once a minute: far fewer requests than ports,
+    // or connect() searches.
     constexpr int kRequests = 10'000;
     std::atomic<bool> stop{false}, asked_all{false};
     std::string bad;
