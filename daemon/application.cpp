@@ -42,6 +42,7 @@
 #include "daemon/rbac_bootstrap.h"
 #include "daemon/security.h"
 #include "daemon/store/store.h"
+#include "runtime/os/fs.h"
 
 namespace moth {
 namespace {
@@ -80,6 +81,7 @@ struct Application::Impl {
   Task<Result<>> start();
   Task<void> stop();
   Task<void> main();
+  Result<> claim_instance();
   Task<Result<>> start_pipeline();
   Task<Result<>> start_control_plane();
   Task<Result<>> start_api();
@@ -103,6 +105,7 @@ struct Application::Impl {
 
   int backups = 0;
 
+  os::UniqueFd instance_lock;
   std::unique_ptr<resources::Registry> registry;
   std::unique_ptr<store::Store> store;
   pki::Pki pki;
@@ -167,12 +170,13 @@ Task<void> Application::Impl::main() {
   co_await stop();
   // What a start made that came to nothing. Whatever runs, of this start or of one before, has
   // files there, and its folders stay.
-  if (!started) remove_empty_directories(config.effective_run_dir());
+  if (!started && instance_lock) remove_empty_directories(config.effective_run_dir());
 }
 
 Task<Result<>> Application::Impl::start() {
   MOTH_CO_ASSIGN(address, parse_host_port(config.listen));
   MOTH_CO_TRY(make_data_dir(config.data_dir));
+  MOTH_CO_TRY(claim_instance());
   MOTH_CO_ASSIGN(registry, resources::make_registry());
   MOTH_CO_TRY(co_await start_pipeline());
   if (!config.stop_workloads) MOTH_CO_TRY(co_await start_security());
@@ -184,6 +188,21 @@ Task<Result<>> Application::Impl::start() {
   MOTH_CO_TRY(co_await start_control_plane());
   MOTH_CO_TRY(co_await start_api());
   co_return Result<>{};
+}
+
+// What a node makes outside its data directory (interfaces, rules, control groups) bears the name
+// of its instance: of two daemons with one name each would remove what is the other's.
+Result<> Application::Impl::claim_instance() {
+  if (config.without_node) return {};
+  const std::string directory = config.effective_run_dir();
+  if (auto made = os::make_dirs(directory); !made)
+    return fail(std::move(made).error().with_context("--run-dir"));
+  MOTH_ASSIGN(instance_lock, os::lock_directory(directory));
+  if (instance_lock) return {};
+  return fail(Error::unavailable(
+      fmt::format("another daemon runs the instance {} (it holds {}); stop it, or give this one an "
+                  "--instance of its own",
+                  config.instance, directory)));
 }
 
 Task<Result<>> Application::Impl::start_pipeline() {

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <sys/file.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -164,6 +165,14 @@ Result<void> make_dirs(const std::string& path, mode_t mode) {
   }
   if (!is_directory(path)) return fail(Error::from_errno(ENOTDIR, fmt::format("mkdir {}", path)));
   return {};
+}
+
+Result<UniqueFd> lock_directory(const std::string& path) {
+  UniqueFd directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!directory) return fail(errno_error("open", path));
+  if (::flock(directory.get(), LOCK_EX | LOCK_NB) == 0) return directory;
+  if (errno == EWOULDBLOCK) return UniqueFd();
+  return fail(errno_error("lock", path));
 }
 
 Result<void> remove_file(const std::string& path) {

@@ -30,6 +30,9 @@ Result<void> write_file_atomic(const std::string& path, std::string_view content
                                mode_t mode = 0644, bool durable = true);
 // mkdir -p: every missing level gets `mode` exactly.
 Result<void> make_dirs(const std::string& path, mode_t mode = 0755);
+// Holds a directory for this process alone (flock) until the descriptor is closed. Empty when
+// another process holds it.
+Result<UniqueFd> lock_directory(const std::string& path);
 // rm -r of `path` itself, never through a symbolic link, never into another file system or mount.
 // A mount point inside is an error that names it. A missing path is no error.
 Result<void> remove_tree(const std::string& path);

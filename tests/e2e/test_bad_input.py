@@ -209,6 +209,23 @@ class Starting(unittest.TestCase):
         self.assertIn(self.first.data_dir, done.stdout + done.stderr)
         self.assertEqual(self.first.api.call("GET", "/readyz"), "ok")
 
+    @unittest.skipIf(why_no_node(), why_no_node())
+    def test_instance_held_by_another(self):
+        """Its interfaces, rules and control groups bear the instance's name, wherever its data lies."""
+        daemon = Daemon(BIN)
+        self.addCleanup(daemon.destroy)
+        daemon.start()
+        with tempfile.TemporaryDirectory() as folder:
+            command = daemon.command()
+            for setting, value in (("--data-dir", folder), ("--listen", "127.0.0.1:0")):
+                command[command.index(setting) + 1] = value
+            done = subprocess.run(command, capture_output=True, text=True, timeout=20)
+            self.assertEqual(os.listdir(folder), [])
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn(f"another daemon runs the instance {daemon.instance}", done.stdout + done.stderr)
+        self.assertTrue(os.path.exists(daemon.run_dir))
+        self.assertEqual(daemon.api.call("GET", "/readyz"), "ok")
+
     def test_bad_settings(self):
         for setting, value in (("--pod-cidr", "10.0.0.0/99"), ("--node-port-range", "9-1"), ("--instance", "Not Good"),
                                ("--listen", "nowhere"), ("--data-dir", "relative"), ("--log-level", "loud"),

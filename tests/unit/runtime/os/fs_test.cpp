@@ -34,6 +34,19 @@ TEST(Fs, WritesReadsAndBounds) {
   EXPECT_NE(missing.error().message.find(dir / "none"), std::string::npos);
 }
 
+TEST(Fs, ADirectoryIsHeldByOneAtATime) {
+  TempDir dir;
+  auto first = lock_directory(dir.path());
+  ASSERT_TRUE(first && *first);
+  auto second = lock_directory(dir.path());
+  ASSERT_TRUE(second);
+  EXPECT_FALSE(*second);
+  first->reset();
+  second = lock_directory(dir.path());
+  EXPECT_TRUE(second && *second);
+  EXPECT_FALSE(lock_directory(dir / "missing"));
+}
+
 TEST(Fs, AtomicWriteReplacesAndLeavesNoTemporary) {
   TempDir dir;
   ASSERT_TRUE(write_file_atomic(dir / "f", "one"));
